@@ -1,0 +1,42 @@
+# The one entry for developers and for a first look. Each target does all of its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Set in CI and by whoever wants the tests on more or fewer processes.
+JOBS ?= 2
+
+.PHONY: help demo test test-fast check engine install clean
+
+help:  ## Show what can be asked for
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP)  ## Put envcap and its development tools into .venv
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("`$(PYTHON)` is Python %d.%d; envcap needs 3.10 or newer. Try: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "installing envcap and its tools into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: $(STAMP)  ## Freeze, build and verify the example in examples/digits
+	@PYTHON='$(PYTHON)' sh examples/digits/demo.sh
+
+engine:  ## Make sure that a Docker engine and the test images are there
+	@PYTHON='$(PYTHON)' tests/engine/up
+
+check: $(STAMP)  ## Style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+test: check engine  ## Everything, the container tests included
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
+
+test-fast: check  ## All that needs no container engine, in under two minutes
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine and not slow'
+
+clean:  ## Remove what the targets above made in this folder
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/*/.venv examples/*/.envcap

@@ -1,0 +1,3 @@
+"""envcap: freeze a machine-learning environment, rebuild it, and verify that its result comes back."""
+
+__version__ = "0.1.0"

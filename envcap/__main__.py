@@ -1,0 +1,6 @@
+"""Lets `python -m envcap` do what the `envcap` command does."""
+
+from envcap.cli import main
+
+if __name__ == "__main__":
+    main()

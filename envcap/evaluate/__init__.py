@@ -1,0 +1,1 @@
+"""Floor 2: run the evaluation, and collect what it wrote."""

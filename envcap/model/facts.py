@@ -1,0 +1,98 @@
+"""What the probe saw in one environment: on this host at freeze, inside an image at verify."""
+
+from envcap.model.gap import Gap
+from envcap.model.struct import Data, Table
+
+
+class Interpreter(Table, frozen=True, kw_only=True):
+    """The Python that runs the evaluation. Its paths are not part of it: they belong to one machine."""
+
+    implementation: str  # `cpython`, `pypy`: sys.implementation.name
+    version: str  # `3.11.7`, with `rc1` and the like where there is one
+    build: str  # platform.python_build() and the compiler, as the interpreter states them
+    abi: str  # SOABI, e.g. `cpython-311-x86_64-linux-gnu`
+    tag: str  # the most specific wheel tag of the running platform, e.g. `cp311-cp311-linux_x86_64`
+    kind: str  # `venv`, `conda`, `system` or `prefix`
+    flags: dict[str, int] = {}  # sys.flags that change results or imports, only those that are not at their default
+
+
+class DirectUrl(Data, frozen=True, kw_only=True):
+    """The direct_url.json of a distribution (PEP 610), flattened. `url` may still hold credentials."""
+
+    url: str
+    editable: bool = False
+    directory: bool = False
+    vcs: str | None = None
+    commit: str | None = None
+    sha256: str | None = None
+    subdirectory: str | None = None
+
+
+class Distribution(Data, frozen=True, kw_only=True):
+    """One installed distribution, as its metadata directory tells it."""
+
+    name: str  # as the metadata spells it; normalise before comparing
+    version: str
+    path: str  # absolute path of the .dist-info or .egg-info, on the machine that was probed
+    layout: str  # `dist-info`, `egg-info` or `egg-link`
+    installer: str | None = None
+    requested: bool = False  # a REQUESTED file is there (PEP 376); uv writes one for every package
+    tags: list[str] = []  # `Tag:` lines of WHEEL, e.g. `cp311-cp311-manylinux_2_17_x86_64`
+    build_tag: str | None = None
+    direct_url: DirectUrl | None = None
+    record: bool = False  # a RECORD file is there
+    built_here: bool = False  # the installer left word that it built the wheel from source
+
+
+class System(Table, frozen=True, kw_only=True):
+    """The operating system around the interpreter."""
+
+    distribution: str  # ID of os-release, e.g. `debian`
+    version: str  # VERSION_ID, e.g. `12`
+    codename: str  # VERSION_CODENAME, e.g. `bookworm`
+    kernel: str
+    libc: str  # `glibc` or `musl`
+    libc_version: str
+    architecture: str  # `x86_64`, `aarch64`
+    locale: str  # what setlocale(LC_ALL, "") yields for LC_CTYPE, e.g. `C.UTF-8`
+    encoding: str
+    timezone: str  # an IANA name where one can be told, else the abbreviation
+    umask: str  # octal text, e.g. `022`
+    environment: dict[str, str] = {}  # allow-listed variables only
+
+
+class Gpu(Table, frozen=True, kw_only=True):
+    """One NVIDIA GPU as NVML describes it. Memory in bytes."""
+
+    name: str
+    memory: int
+    compute_capability: str
+    mig: bool = False
+    ecc: bool | None = None
+
+
+class Hardware(Table, frozen=True, kw_only=True):
+    """The processor and the accelerators. `gpus` empty is a normal answer."""
+
+    cpu: str
+    cores: int  # usable by this process
+    memory: int  # bytes of physical memory
+    instruction_sets: list[str] = []  # those that numeric libraries dispatch on, e.g. `avx2`, `avx512f`
+    gpus: list[Gpu] = []
+    driver: str | None = None
+    cuda_driver: str | None = None  # the highest CUDA the driver supports, e.g. `12.8`
+
+
+class Facts(Data, frozen=True, kw_only=True):
+    """All that the probe printed. `paths` is sys.path; `prefix` and `executable` tell where things are."""
+
+    format: int
+    interpreter: Interpreter
+    executable: str
+    prefix: str
+    base_prefix: str
+    paths: list[str]
+    distributions: list[Distribution]
+    system: System
+    hardware: Hardware
+    gaps: list[Gap] = []

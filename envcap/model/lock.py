@@ -1,0 +1,79 @@
+"""The lock: everything freeze learned, enough to render the image without looking anything up again."""
+
+from envcap.model.evaluation import Declaration, Run
+from envcap.model.facts import Hardware, Interpreter, System
+from envcap.model.gap import Gap
+from envcap.model.struct import Data, Table
+
+
+class Wheel(Data, frozen=True, kw_only=True):
+    """The exact file of a package: `url` where an index serves it, `path` (from the lock) where it is carried."""
+
+    name: str
+    sha256: str
+    url: str | None = None
+    path: str | None = None
+    size: int | None = None
+
+
+class Package(Data, frozen=True, kw_only=True):
+    """One Python package that the image will hold."""
+
+    name: str  # normalised, PEP 503
+    version: str
+    wheel: Wheel
+    index: str | None = None  # the index that offers the wheel, without credentials
+    installer: str | None = None
+    requested: bool = False
+    origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
+
+
+class Base(Table, frozen=True, kw_only=True):
+    """The image below. At least one digest, or a Gap says why there is none."""
+
+    reference: str  # `python:3.11.7-slim-bookworm`
+    digest: str | None = None  # what the reference resolved to: an index or a manifest
+    media_type: str | None = None
+    manifest_digest: str | None = None  # of this platform, where `digest` is an index
+    platform: str = "linux/amd64"
+
+
+class Code(Table, frozen=True, kw_only=True):
+    """The project's files, kept as one archive in the store."""
+
+    archive: str  # sha256 of the deterministic tar in the store
+    size: int
+    files: int
+    repository: str | None = None  # credentials stripped
+    commit: str | None = None
+    branch: str | None = None
+    directory: str = "."  # the project below the repository's root
+    patch: str | None = None  # sha256 of `git diff --binary HEAD` in the store, where tracked files were changed
+    untracked: list[str] = []
+
+
+class DataInput(Table, frozen=True, kw_only=True):
+    """One declared input: a file or a folder. `sha256` covers names and contents of all files below it."""
+
+    path: str
+    size: int
+    files: int
+    sha256: str
+
+
+class Lock(Data, frozen=True, kw_only=True):
+    """The whole lock, free of its file format (which `lockfile.py` alone knows)."""
+
+    name: str
+    created_at: str  # UTC, RFC 3339, seconds
+    created_by: str  # `envcap 0.1.0`
+    python: Interpreter
+    system: System
+    hardware: Hardware
+    base: Base
+    code: Code
+    declaration: Declaration
+    runs: list[Run]
+    packages: list[Package]
+    data: list[DataInput] = []
+    gaps: list[Gap] = []

@@ -1,0 +1,203 @@
+"""The one door through which other programs are started: argument arrays, never a shell."""
+
+import codecs
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from envcap.errors import NotRunError
+from envcap.model.struct import Data
+from envcap.redact import redact_text
+
+_TAIL_LINES = 40
+_GRACE_SECONDS = 5.0  # between asking a program to end and making it
+
+
+class Finished(Data, frozen=True, kw_only=True):
+    """How a program ended. `code` is negative for a signal, as subprocess has it; `tail` its last lines."""
+
+    code: int
+    seconds: float
+    peak_memory: int | None = None  # bytes
+    timed_out: bool = False
+    tail: list[str] = []
+    stdout: str = ""
+
+
+def capture(
+    command: Sequence[str | Path],
+    *,
+    purpose: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120.0,
+    check: bool = True,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a short helper program and give its output.
+
+    Raises NotRunError, naming `purpose`, the command and its last lines, when it cannot start, does not end
+    in `timeout` seconds, or (with `check`) exits non-zero.
+    """
+    words = [str(word) for word in command]
+    shown = redact_text(" ".join(words))
+    try:
+        done = subprocess.run(
+            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error.strerror}.") from error
+    except OSError as error:  # ENOEXEC: a file that is no program for this machine
+        raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise NotRunError(f"{purpose} failed: `{shown}` did not end within {timeout:.0f} s.") from error
+    if check and done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-8:]
+        detail = "\n  ".join(redact_text(line) for line in said)
+        raise NotRunError(f"{purpose} failed: `{shown}` ended with code {done.returncode}.\n  {detail}".rstrip())
+    return done
+
+
+def run_live(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    on_line: Callable[[str], None],
+) -> Finished:
+    """Run a program whose output is shown line by line as it comes; give how it ended.
+
+    It gets a session of its own, so that a timeout or Ctrl-C ends its children with it. Raises NotRunError when
+    it cannot be started. Lines are decoded as UTF-8 with replacement; a carriage return ends a line too.
+    """
+    started = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise NotRunError(
+            f"The evaluation cannot be started: `{command[0]}`: {error.strerror or error}.",
+            hint="Check the command; the first word must be a program that this environment finds.",
+        ) from error
+    try:
+        stdout, tail, timed_out = _follow(child, deadline=started + timeout, on_line=on_line)
+        code, peak = _reap(child, deadline=started + timeout if not timed_out else 0.0)
+        if code is None:
+            timed_out = True
+            code, peak = _end(child)
+    except BaseException:
+        _end(child)
+        raise
+    finally:
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+    return Finished(
+        code=code,
+        seconds=time.monotonic() - started,
+        peak_memory=peak,
+        timed_out=timed_out,
+        tail=list(tail),
+        stdout=stdout,
+    )
+
+
+class _Lines:
+    """Cuts a byte stream into lines. Keeps an incomplete last line until more comes."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""
+        self._on_line = on_line
+
+    def feed(self, piece: bytes, *, last: bool = False) -> str:
+        text = self._decoder.decode(piece, last)
+        lines = (self._rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = "" if last else lines.pop()
+        for line in lines:
+            if line or not last:
+                self._on_line(line)
+        return text
+
+
+def _follow(
+    child: subprocess.Popen[bytes], *, deadline: float, on_line: Callable[[str], None]
+) -> tuple[str, deque[str], bool]:
+    """Read both pipes until they close or time is up: all of stdout, the last lines of both, whether time was up."""
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+
+    def take(line: str) -> None:
+        tail.append(line)
+        on_line(line)
+
+    stdout: list[str] = []
+    with selectors.DefaultSelector() as selector:
+        for pipe in (child.stdout, child.stderr):
+            assert pipe is not None  # noqa: S101  (asked for above; for the type checker)
+            os.set_blocking(pipe.fileno(), False)
+            selector.register(pipe, selectors.EVENT_READ, _Lines(take))
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "".join(stdout), tail, True
+            # A grandchild may keep the pipes open after the program itself has ended: look now and then.
+            ready = selector.select(min(left, 1.0))
+            if not ready and _has_ended(child):
+                break
+            for key, _ in ready:
+                piece = os.read(key.fd, 1 << 16)
+                text = key.data.feed(piece, last=not piece)
+                if key.fileobj is child.stdout:
+                    stdout.append(text)
+                if not piece:
+                    selector.unregister(key.fileobj)
+    return "".join(stdout), tail, False
+
+
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Tell whether the program is dead, leaving its status for `_reap`."""
+    status = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return status is not None
+
+
+def _reap(child: subprocess.Popen[bytes], *, deadline: float) -> tuple[int | None, int | None]:
+    """Wait for the program until `deadline`: its exit code and peak memory, or (None, None) when it still runs.
+
+    wait4 gives the resources of this child and what it waited for; ru_maxrss is in KiB on Linux (getrusage(2)).
+    """
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode, usage.ru_maxrss * 1024
+        if time.monotonic() >= deadline:
+            return None, None
+        time.sleep(0.01)
+
+
+def _end(child: subprocess.Popen[bytes]) -> tuple[int, int | None]:
+    """End the program and all of its session: ask, wait a little, then force."""
+    if child.returncode is not None:
+        return child.returncode, None
+    for number, grace in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, 60.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        code, peak = _reap(child, deadline=time.monotonic() + grace)
+        if code is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # what the program left behind in its session
+            return code, peak
+    return -signal.SIGKILL, None

@@ -1,0 +1,1 @@
+"""Floor 2: Lock to Context, pure: no clock, no network, no randomness."""

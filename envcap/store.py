@@ -1,0 +1,113 @@
+"""Content-addressed folders of files: `.envcap/store` beside a lock, and the download cache of a user."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from envcap.errors import RefusedError
+
+STORE_FOLDER = ".envcap/store"  # beside the lock, with forward slashes: the lock holds such paths
+
+
+class Incoming:
+    """A file on its way into a store. It knows the size and the sha256 of what was written so far."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, piece: bytes) -> int:
+        """Write `piece`; give its length, as files do."""
+        self._digest.update(piece)
+        self.size += len(piece)
+        return self._file.write(piece)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of everything written so far, in hex."""
+        return self._digest.hexdigest()
+
+
+class Store:
+    """Files under `root`, each in a folder named by its sha256 so that it can keep its own name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, sha256: str, name: str) -> Path:
+        """Tell where the file of that digest and name is, or would be."""
+        return self.root / sha256 / name
+
+    def find(self, sha256: str, name: str) -> Path | None:
+        """Give the file if it is here and its bytes still have that digest; a damaged one is removed."""
+        path = self.path(sha256, name)
+        if not path.is_file():
+            return None
+        if file_sha256(path) == sha256:
+            return path
+        path.unlink()
+        return None
+
+    def require(self, sha256: str, name: str, *, what: str) -> Path:
+        """Give the file, checked. Raise RefusedError when it is gone or damaged."""
+        path = self.find(sha256, name)
+        if path is None:
+            raise RefusedError(
+                f"{what} `{name}` ({sha256[:12]}…) is missing or damaged in `{self.root}`.",
+                hint="The folder `.envcap` belongs to the lock: copy it along with the lock, or freeze again.",
+            )
+        return path
+
+    @contextmanager
+    def receive(self, name: str) -> Iterator[Incoming]:
+        """Give a file to write to; when the block ends well it is kept as `name` under its digest.
+
+        When the block raises, nothing is left. Two processes may receive the same file at once.
+        """
+        scratch = self.root / "incoming"
+        scratch.mkdir(parents=True, exist_ok=True)
+        descriptor, new = tempfile.mkstemp(dir=scratch)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                incoming = Incoming(file)
+                yield incoming
+                file.flush()
+                os.fsync(file.fileno())
+            Path(new).chmod(0o644)
+            target = self.path(incoming.sha256, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(new).replace(target)
+        finally:
+            Path(new).unlink(missing_ok=True)
+
+    def add_bytes(self, content: bytes, name: str) -> str:
+        """Keep `content` under `name`; give its sha256."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if self.find(sha256, name) is None:
+            with self.receive(name) as incoming:
+                incoming.write(content)
+        return sha256
+
+    def add_file(self, source: Path) -> str:
+        """Keep a copy of `source` under its own name; give its sha256."""
+        sha256 = file_sha256(source)
+        if self.find(sha256, source.name) is None:
+            with source.open("rb") as stream, self.receive(source.name) as incoming:
+                shutil.copyfileobj(stream, incoming, 1 << 20)
+                sha256 = incoming.sha256
+        return sha256
+
+
+def file_sha256(path: Path) -> str:
+    """Give the sha256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
