@@ -48,7 +48,13 @@ def capture(
     shown = redact_text(" ".join(words))
     try:
         done = subprocess.run(
-            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+            words,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error.strerror}.") from error

@@ -2,7 +2,7 @@
 
 from envcap.model.struct import Table
 
-Metric = float | int | str | bool | None
+Metric = bool | int | float | str
 
 
 class Tolerance(Table, frozen=True, kw_only=True):

@@ -6,32 +6,32 @@ from envcap.model.struct import Data
 
 
 class ContextFile(Data, frozen=True, kw_only=True):
-    """One file of the build context: its text, or the sha256 and name under which a store holds it."""
+    """One file of the build context: its content, or the sha256 under which it is kept and its name there."""
 
     path: str  # relative, with forward slashes
     content: bytes | None = None
     sha256: str | None = None
-    name: str | None = None
 
 
 class Context(Data, frozen=True, kw_only=True):
     """The whole build context, before anything is written to disk."""
 
-    files: list[ContextFile]
-    labels: dict[str, str]
     tag: str
+    lock_sha256: str
     platform: str
+    python: str  # exact version of the interpreter, which an engine without images looks for on this machine
+    environment: dict[str, str]  # what the evaluation is started with
+    files: list[ContextFile]
 
 
 class Image(Data, frozen=True, kw_only=True):
-    """Something an engine can run: a container image or a rebuilt environment."""
+    """Something an engine can run: a container image, or an environment rebuilt on this machine."""
 
     engine: str
-    reference: str  # a tag, or the folder of a virtual environment
-    identity: str  # image id, or the digest of the lock it was built from
-    lock_digest: str
+    reference: str  # a tag, or the folder of the environment
+    identity: str  # the engine's own id of it
+    lock_sha256: str  # of the lock that it was built from
     size: int | None = None  # bytes
-    seconds: float = 0.0
 
 
 class Mount(Data, frozen=True, kw_only=True):
@@ -45,21 +45,20 @@ class Task(Data, frozen=True, kw_only=True):
     """What to run in an image. `outputs` are paths below the working directory to bring back afterwards."""
 
     command: list[str]
-    outputs: list[str]
+    timeout: float  # seconds
+    outputs: list[str] = []
     mounts: list[Mount] = []
-    timeout: float = 1800.0  # seconds
-    memory: int | None = None  # bytes
+    files: dict[str, bytes] = {}  # further files to lay into the working directory
+    memory: int | None = None  # bytes; None for what the machine has
     network: bool = False
 
 
 class Outcome(Data, frozen=True, kw_only=True):
-    """How the task ended. `folder` holds the outputs that were there."""
+    """How a task ended; the outputs that were there are in the folder it was given."""
 
     code: int
     seconds: float
     stdout: str
     tail: list[str]
-    folder: Path
     timed_out: bool = False
     out_of_memory: bool = False
-    peak_memory: int | None = None

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A record inside envcap. Decoding one from JSON refuses unknown keys and wrong types."""
 
 

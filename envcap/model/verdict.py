@@ -33,6 +33,7 @@ class Check(Data, frozen=True, kw_only=True):
     verdict: Verdict
     detail: str = ""
     catches: str = ""  # the smallest shift that this check would have caught
+    judged: bool = True  # False: declared as recorded only
 
 
 class Finding(Data, frozen=True, kw_only=True):

@@ -1,0 +1,79 @@
+"""What the probe found inside an image, against what the lock says must be there. Pure."""
+
+from envcap.model.facts import Facts
+from envcap.model.lock import Lock
+from envcap.model.verdict import Finding
+
+
+def compare_environment(lock: Lock, facts: Facts) -> list[Finding]:
+    """List every difference. Packages and interpreter that differ are fatal: the image is not what was locked.
+
+    The operating system is compared too, but a base image may stand on another release than the host did.
+    """
+    return [
+        *_compare_packages(lock, facts),
+        *_compare_interpreter(lock, facts),
+        *_compare_system(lock, facts),
+    ]
+
+
+def _compare_packages(lock: Lock, facts: Facts) -> list[Finding]:
+    from packaging.utils import canonicalize_name
+
+    frozen = {package.name: package.version for package in lock.packages}
+    observed = {str(canonicalize_name(item.name)): item.version for item in facts.distributions}
+    return [
+        Finding(
+            where="packages",
+            subject=name,
+            frozen=frozen.get(name, "missing"),
+            observed=observed.get(name, "missing"),
+            fatal=True,
+        )
+        for name in sorted({*frozen, *observed})
+        if not _same_version(frozen.get(name), observed.get(name))
+    ]
+
+
+def _same_version(first: str | None, second: str | None) -> bool:
+    """Compare as versions do (PEP 440): `1.0` and `1.0.0` are one, and old metadata spells freely."""
+    from packaging.version import InvalidVersion, Version
+
+    if first is None or second is None or first == second:
+        return first == second
+    try:
+        return Version(first) == Version(second)
+    except InvalidVersion:
+        return False
+
+
+def _compare_interpreter(lock: Lock, facts: Facts) -> list[Finding]:
+    pairs = {
+        "implementation": (lock.python.implementation, facts.interpreter.implementation),
+        "version": (lock.python.version, facts.interpreter.version),
+        "abi": (lock.python.abi, facts.interpreter.abi),
+    }
+    return _findings("python", pairs, fatal=True)
+
+
+def _compare_system(lock: Lock, facts: Facts) -> list[Finding]:
+    fatal = _findings("system", {"architecture": (lock.system.architecture, facts.system.architecture)}, fatal=True)
+    pairs = {
+        "release": (
+            f"{lock.system.distribution} {lock.system.version}".strip(),
+            f"{facts.system.distribution} {facts.system.version}".strip(),
+        ),
+        "libc": (
+            f"{lock.system.libc} {lock.system.libc_version}".strip(),
+            f"{facts.system.libc} {facts.system.libc_version}".strip(),
+        ),
+    }
+    return fatal + _findings("system", pairs, fatal=False)
+
+
+def _findings(where: str, pairs: dict[str, tuple[str, str]], *, fatal: bool) -> list[Finding]:
+    return [
+        Finding(where=where, subject=subject, frozen=frozen, observed=observed, fatal=fatal)
+        for subject, (frozen, observed) in pairs.items()
+        if frozen != observed
+    ]

@@ -1,0 +1,153 @@
+"""Reading the declared evaluation from `pyproject.toml` or `envcap.toml`, and joining the command line to it."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from envcap.errors import WrongUsageError
+from envcap.model.evaluation import Declaration, Tolerance
+from envcap.model.struct import Table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+STDOUT_JSON = "stdout-json"  # metrics are the last JSON object that the evaluation prints
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_EXAMPLE = """\
+envcap freeze -- python evaluate.py
+or in `pyproject.toml`:
+
+    [tool.envcap.evaluation]
+    command = ["python", "evaluate.py"]"""
+
+
+class EvaluationTable(Table, frozen=True, kw_only=True):
+    """The table `[tool.envcap.evaluation]` as a user writes it."""
+
+    command: list[str] | None = None
+    metrics: str | None = None
+    artifacts: list[str] = []
+    data: list[str] = []
+    repeat: int | None = None
+    timeout: str | int | float | None = None
+    primary: str | None = None
+    environment: list[str] = []
+
+
+class ConfigurationTable(Table, frozen=True, kw_only=True):
+    """The table `[tool.envcap]`; in `envcap.toml`, the whole file."""
+
+    evaluation: EvaluationTable = EvaluationTable()
+    tolerance: dict[str, Tolerance] = {}
+
+
+class Override(Table, frozen=True, kw_only=True):
+    """What the command line said about the evaluation; None and empty mean that it said nothing."""
+
+    command: list[str] = []
+    metrics: str | None = None
+    artifacts: list[str] = []
+    data: list[str] = []
+    repeat: int | None = None
+    timeout: str | None = None
+
+
+def read_configuration(project: Path) -> ConfigurationTable:
+    """Read the table from `envcap.toml` or else `pyproject.toml` in `project`; an empty one where neither has it.
+
+    Raises WrongUsageError naming the file and the key.
+    """
+    own = project / "envcap.toml"
+    if own.is_file():
+        return _convert(_load(own), source=own.name, where="")
+    shared = project / "pyproject.toml"
+    if shared.is_file():
+        table = _load(shared).get("tool", {}).get("envcap", {})
+        return _convert(table, source=shared.name, where="tool.envcap.")
+    return ConfigurationTable()
+
+
+def declare(configuration: ConfigurationTable, override: Override) -> Declaration:
+    """Join configuration and command line (which wins) into one checked Declaration.
+
+    Raises WrongUsageError when no command was declared or a value cannot be meant.
+    """
+    written = configuration.evaluation
+    command = override.command or written.command or []
+    if not command:
+        raise WrongUsageError(
+            "No evaluation is declared: there is nothing to run.",
+            hint=f"Say what gives the number:\n{_EXAMPLE}",
+        )
+    timeout = override.timeout if override.timeout is not None else written.timeout
+    declaration = Declaration(
+        command=list(command),
+        metrics=_first(override.metrics, written.metrics, "metrics.json"),
+        artifacts=sorted(set(override.artifacts or written.artifacts)),
+        data=sorted(set(override.data or written.data)),
+        repeat=_first(override.repeat, written.repeat, 3),
+        timeout=parse_duration(timeout) if timeout is not None else 1800.0,
+        primary=written.primary,
+        environment=sorted(set(written.environment)),
+        tolerance=configuration.tolerance,
+    )
+    _check(declaration)
+    return declaration
+
+
+def parse_duration(text: str | float) -> float:
+    """Give seconds for `90`, `90s`, `30m`, `2h` or `1d`. Raises WrongUsageError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(text))
+    if match is None or float(match[1]) <= 0:
+        raise WrongUsageError(f"`{text}` is not a duration.", hint="Write for example `90s`, `30m` or `2h`.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return document
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUsageError(f"`{path.name}` is not valid TOML: {error}.") from error
+
+
+def _convert(table: Any, *, source: str, where: str) -> ConfigurationTable:
+    try:
+        return msgspec.convert(table, ConfigurationTable)
+    except msgspec.ValidationError as error:
+        hint = ""
+        if source == "envcap.toml" and "tool" in table:
+            hint = "In `envcap.toml` the tables are `[evaluation]` and `[tolerance]`, without `tool.envcap`."
+        message = str(error).replace("`$.", f"`{where}").replace("`$`", f"`{where.rstrip('.') or source}`")
+        raise WrongUsageError(f"`{source}` cannot be used: {message}.", hint=hint) from error
+
+
+def _check(declaration: Declaration) -> None:
+    if any("\0" in word for word in declaration.command):
+        raise WrongUsageError("The command holds a NUL character.")
+    if declaration.repeat < 1:
+        raise WrongUsageError(f"`repeat` is `{declaration.repeat}`; it must be at least 1.")
+    outputs: Sequence[str] = declaration.artifacts
+    if declaration.metrics != STDOUT_JSON:
+        outputs = [declaration.metrics, *outputs]
+    for path in outputs:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+            raise WrongUsageError(
+                f"The output `{path}` is not a path below the project.",
+                hint="Outputs are given relative to the folder of the evaluation, for example `results/metrics.json`.",
+            )
+    for name, tolerance in declaration.tolerance.items():
+        for bound in (tolerance.absolute, tolerance.relative):
+            if bound is not None and not 0 <= bound < float("inf"):
+                raise WrongUsageError(f"The tolerance of `{name}` is `{bound}`; it must be a finite number, 0 or more.")

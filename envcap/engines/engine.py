@@ -1,0 +1,23 @@
+"""What every engine offers. Its errors are EnvcapErrors; after any of them nothing half made is left behind."""
+
+from pathlib import Path
+from typing import Protocol
+
+from envcap.model.image import Context, Image, Outcome, Task
+from envcap.model.progress import Tell
+
+
+class Engine(Protocol):
+    """Builds images from a context folder and runs tasks in them."""
+
+    name: str
+    not_rebuilt: list[str]  # what an image of this engine does not cover, in words for the verdict
+
+    def find(self, reference: str) -> Image | None:
+        """Give the image of that tag (or of the default place for it), or None."""
+
+    def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
+        """Build the image from the context written to `folder`. Raises NotRunError with the failing step."""
+
+    def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
+        """Run a task and bring its outputs back below the folder `results`. Raises NotRunError if it cannot start."""

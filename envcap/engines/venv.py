@@ -1,0 +1,191 @@
+"""The embedded engine: the Python layer rebuilt from the lock in an environment that can be thrown away.
+
+It needs no container engine, and covers less: `not_rebuilt` says what, and every verdict repeats it.
+"""
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+
+from envcap.archives import unpack
+from envcap.atomic import write_bytes
+from envcap.engines.engine import Engine
+from envcap.engines.interpreters import find_interpreter
+from envcap.errors import NotRunError, RefusedError
+from envcap.model.image import Context, Image, Outcome, Task
+from envcap.model.layout import CODE_ARCHIVE, CODE_FOLDER
+from envcap.model.progress import Progress, Tell
+from envcap.process import capture, run_live
+from envcap.store import file_sha256
+
+_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+_MARK = "envcap.json"  # written last: an environment without it is not finished
+
+
+class VenvEngine:
+    """Environments below one folder, each named by the lock it was built from."""
+
+    name = "venv"
+    not_rebuilt: list[str] = [
+        "the operating system, its libraries and the driver were not rebuilt: they are this machine's own",
+        "the run was not isolated: it could use the network and write to the declared data",
+    ]
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, reference: str) -> Image | None:
+        """Give the finished environment of that tag, or None."""
+        folder = self._folder(reference)
+        try:
+            mark = json.loads((folder / _MARK).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return Image(
+            engine=self.name, reference=str(folder), identity=folder.name, lock_sha256=str(mark.get("lock_sha256", ""))
+        )
+
+    def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
+        """Make the environment; every wheel is checked against the lock's sha256 before it is unpacked."""
+        image = self.find(tag)
+        if use_cache and image is not None and image.lock_sha256 == context.lock_sha256:
+            tell(Progress(kind="step", text="the environment is there already"))
+            return image
+        if _MACHINES.get(context.platform) != platform.machine():
+            raise NotRunError(
+                f"The lock is for `{context.platform}`; this machine is `{platform.machine()}`.",
+                hint="Build it on a machine of that kind.",
+            )
+        python = find_interpreter(context.python, os.environ)
+        target = self._folder(tag)
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            self._fill(target, context, folder, python=python, tell=tell)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        image = self.find(tag)
+        if image is None:
+            raise NotRunError(f"The environment `{target}` cannot be read back.")
+        return image
+
+    def _fill(self, target: Path, context: Context, folder: Path, *, python: Path, tell: Tell) -> None:
+        tell(Progress(kind="step", text=f"making an environment with Python {context.python}"))
+        capture([python, "-m", "venv", "--without-pip", target / "env"], purpose="Making the environment")
+        wheels = [file for file in context.files if file.path.startswith("wheels/")]
+        scheme = _scheme(target / "env")
+        for number, file in enumerate(wheels, 1):
+            tell(Progress(kind="count", text=f"installing {Path(file.path).name}", done=number, total=len(wheels)))
+            _install(folder / file.path, str(file.sha256), scheme=scheme, python=target / "env" / "bin" / "python")
+        tell(Progress(kind="step", text="compiling bytecode"))
+        capture(
+            [target / "env" / "bin" / "python", "-m", "compileall", "-q", "-j", "0", scheme["purelib"]],
+            purpose="Compiling bytecode",
+            timeout=1800,
+            check=False,  # packages ship files for other Python versions, which do not compile
+        )
+        shutil.copyfile(folder / CODE_ARCHIVE, target / CODE_ARCHIVE)
+        mark = {"lock_sha256": context.lock_sha256, "environment": context.environment}
+        write_bytes(target / _MARK, json.dumps(mark, indent=1).encode())
+
+    def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
+        """Run in a scratch copy of the frozen code, with the recorded variables and none of the host's."""
+        folder = Path(image.reference)
+        recorded = json.loads((folder / _MARK).read_bytes())["environment"]
+        with tempfile.TemporaryDirectory(prefix="envcap-run-") as name:
+            scratch = Path(name)
+            with (folder / CODE_ARCHIVE).open("rb") as archive:
+                unpack(archive, scratch, links=True)
+            work = scratch / CODE_FOLDER
+            for path, content in task.files.items():
+                (work / path).write_bytes(content)
+            _link_inputs(task, work)
+            (scratch / "home").mkdir()
+            finished = run_live(
+                task.command,
+                cwd=work,
+                env={**recorded, **_surrounding(folder / "env", scratch)},
+                timeout=task.timeout,
+                on_line=lambda line: tell(Progress(kind="output", text=line)),
+            )
+            for output in task.outputs:
+                _bring_back(work / output, results / output)
+        return Outcome(
+            code=finished.code,
+            seconds=finished.seconds,
+            stdout=finished.stdout,
+            tail=finished.tail,
+            timed_out=finished.timed_out,
+        )
+
+    def _folder(self, reference: str) -> Path:
+        return self._root / reference.replace("/", "-").replace(":", "-")
+
+
+def open_engine(project: Path) -> Engine:
+    """Give the engine of a project: its environments are in `.envcap/venv`. Every machine has it."""
+    return VenvEngine(project / ".envcap" / "venv")
+
+
+def _scheme(environment: Path) -> dict[str, str]:
+    """Ask the new environment where files of each kind go (sysconfig's installation paths)."""
+    done = capture(
+        [
+            environment / "bin" / "python",
+            "-I",
+            "-c",
+            "import json, sysconfig; print(json.dumps(sysconfig.get_paths()))",
+        ],
+        purpose="Asking the new environment for its folders",
+    )
+    paths: dict[str, str] = json.loads(done.stdout)
+    paths["headers"] = str(environment / "include" / "site")
+    return paths
+
+
+def _install(wheel: Path, sha256: str, *, scheme: dict[str, str], python: Path) -> None:
+    """Unpack one wheel. Raises RefusedError when its bytes are not what the lock says."""
+    from installer import install
+    from installer.destinations import SchemeDictionaryDestination
+    from installer.exceptions import InstallerError
+    from installer.sources import WheelFile
+
+    if file_sha256(wheel) != sha256:
+        raise RefusedError(f"`{wheel.name}` does not have the sha256 that the lock names, `{sha256}`.")
+    destination = SchemeDictionaryDestination(scheme, interpreter=str(python), script_kind="posix")
+    try:
+        with WheelFile.open(wheel) as source:
+            install(source, destination, additional_metadata={"INSTALLER": b"envcap\n"})
+    except (InstallerError, FileExistsError, ValueError) as error:
+        raise NotRunError(f"`{wheel.name}` cannot be installed: {error}.") from error
+
+
+def _surrounding(environment: Path, scratch: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{environment / 'bin'}{os.pathsep}{os.defpath}",
+        "HOME": str(scratch / "home"),
+        "TMPDIR": str(scratch),
+        "VIRTUAL_ENV": str(environment),
+    }
+
+
+def _link_inputs(task: Task, work: Path) -> None:
+    for mount in task.mounts:
+        if mount.target.startswith("/"):
+            continue  # it is where it was: this engine shares the machine's file system
+        link = work / mount.target
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(mount.source)
+
+
+def _bring_back(source: Path, target: Path) -> None:
+    if not source.exists():
+        return  # a missing output is for the comparison to name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)

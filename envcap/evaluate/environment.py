@@ -1,0 +1,79 @@
+"""Environment variables: which may be recorded in a lock, and what the reference run is started with. Pure."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from envcap.model.gap import Gap
+from envcap.redact import is_secret_name
+
+# Variables known to change numbers, thread counts, kernels or device choice. A name outside this list is recorded
+# only when the user names it. Sources: the projects' own documentation, collected in the design notes.
+_ALLOWED = re.compile(
+    r"PYTHON(HASHSEED|OPTIMIZE|UTF8|IOENCODING|DONTWRITEBYTECODE|UNBUFFERED|WARNINGS|NODEBUGRANGES)"
+    r"|(OMP|KMP|GOMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|GOTO|TBB)_[A-Z0-9_]+"
+    r"|(NPY|NUMPY|ATEN|ONEDNN|DNNL|NUMBA|CUPY|JAX|XLA|TF|TORCH|PYTORCH|TRITON|KERAS|TRANSFORMERS|TOKENIZERS)_[A-Z0-9_]+"
+    r"|(CUDA|CUBLAS|CUDNN|NCCL|NVIDIA_TF32|HSA|ROCR|HIP|MIOPEN)_[A-Z0-9_]+"
+    r"|CUBLASLT_[A-Z0-9_]+|LOKY_MAX_CPU_COUNT|RAYON_NUM_THREADS|SCIPY_ARRAY_API|SKLEARN_[A-Z0-9_]+"
+    r"|MALLOC_[A-Z0-9_]+|GLIBC_TUNABLES"
+)
+# They name places of one machine, or what only its driver can answer.
+_MACHINE_ONLY = re.compile(
+    r".*(_HOME|_DIR|_PATH|_ROOT|_CACHE|_CACHE_DIR|_LIBRARY|_FILE)$|CUDA_VERSION|NVIDIA_(?!TF32).*"
+)
+
+
+def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dict[str, str], list[Gap]]:
+    """Choose the variables that go into the lock, sorted; a Gap for each named one that cannot.
+
+    A value that could be a secret is never recorded: neither by its name nor by being a URL with credentials.
+    """
+    wanted = set(named)
+    chosen: dict[str, str] = {}
+    gaps: list[Gap] = []
+    for name in sorted(wanted | set(environ)):
+        asked_for = name in wanted
+        if not asked_for and (_ALLOWED.fullmatch(name) is None or _MACHINE_ONLY.fullmatch(name) is not None):
+            continue
+        reason = _reason_against(name, environ.get(name))
+        if reason is None:
+            chosen[name] = environ[name]
+        elif asked_for:
+            gaps.append(
+                Gap(
+                    where="system.environment",
+                    subject=name,
+                    reason=reason,
+                    consequence="the evaluation in the image runs without it",
+                )
+            )
+    return chosen, gaps
+
+
+def _reason_against(name: str, value: str | None) -> str | None:
+    if value is None:
+        return "it is not set"
+    if is_secret_name(name):
+        return "its name says that it holds a secret"
+    if "://" in value and urlsplit(value).password is not None:
+        return "its value is an address with a password"
+    if any(character in value for character in "\0\n\r"):
+        return "its value has several lines"
+    return None
+
+
+def with_interpreter_first(
+    environ: Mapping[str, str], *, executable: Path, prefix: Path, is_venv: bool
+) -> dict[str, str]:
+    """Give the user's environment with the frozen interpreter's programs found first, as activating would do."""
+    result = {name: value for name, value in environ.items() if not name.startswith("ENVCAP_")}
+    folder = str(prefix / "bin") if is_venv else str(executable.parent)
+    result["PATH"] = os.pathsep.join([folder, environ.get("PATH", os.defpath)])
+    result.pop("PYTHONHOME", None)
+    if is_venv:
+        result["VIRTUAL_ENV"] = str(prefix)
+    else:
+        result.pop("VIRTUAL_ENV", None)
+    return result

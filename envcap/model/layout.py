@@ -1,0 +1,7 @@
+"""Names and numbers that the frozen code, the rendered image and the engines must agree on."""
+
+CODE_ARCHIVE = "code.tar"  # in the store and in the build context
+CODE_FOLDER = "work"  # every member is below it: engines give a folder its owner only when the archive names it
+CHANGES_PATCH = "changes.patch"
+OWNER = 65532  # the user and group that the evaluation runs as in an image
+LOCK_LABEL = "dev.envcap.lock.sha256"

@@ -1,0 +1,140 @@
+"""The project's code as one deterministic archive, and what has changed in a working tree since."""
+
+import hashlib
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from envcap.model.evaluation import Declaration
+from envcap.model.gap import Gap
+from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, OWNER
+from envcap.model.lock import Code
+from envcap.model.struct import Data
+from envcap.project.files import ProjectFiles, list_files
+from envcap.store import Store, file_sha256
+
+EPOCH = 315532800  # 1980-01-01, the earliest time that zip files can hold too
+
+
+class Captured(Data, frozen=True, kw_only=True):
+    """The code as it goes into the lock, and what could not be taken along."""
+
+    code: Code
+    gaps: list[Gap]
+
+
+def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
+    """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote."""
+    return {path: _fingerprint(project / path) for path in list_files(project, declaration).paths}
+
+
+def capture_code(project: Path, declaration: Declaration, store: Store, *, before: Mapping[str, str]) -> Captured:
+    """Archive the code into the store. Files that the runs wrote or changed since `before` are outputs, not code."""
+    listing = list_files(project, declaration)
+    gaps = list(listing.gaps)
+    paths = []
+    for path in listing.paths:
+        if path in before and before[path] == _fingerprint(project / path):
+            paths.append(path)
+        else:
+            gaps.append(_written_by_the_run(path, existed=path in before))
+    with store.receive(CODE_ARCHIVE) as incoming:
+        with tarfile.open(fileobj=cast("BinaryIO", incoming), mode="w|", format=tarfile.GNU_FORMAT) as archive:
+            _fill(archive, project, paths)
+        sha256, size = incoming.sha256, incoming.size
+    return Captured(code=_describe(listing, store, paths=paths, sha256=sha256, size=size), gaps=gaps)
+
+
+def changes_since(project: Path, code: Code, store: Store) -> list[str]:
+    """Tell in words which archived files differ in the working tree now; empty where none does.
+
+    A folder that holds none of the archived files is not a working tree of this project: empty too. New files are
+    not a change: an evaluation leaves some behind.
+    """
+    archive = store.require(code.archive, CODE_ARCHIVE, what="The code")
+    changes: list[str] = []
+    present = False
+    with tarfile.open(archive) as members:
+        for member in members:
+            if member.isdir():
+                continue
+            name = member.name.removeprefix(f"{CODE_FOLDER}/")
+            path = project / name
+            if not path.is_file() and not path.is_symlink():
+                changes.append(f"`{name}` is gone")
+                continue
+            present = True
+            if _member_fingerprint(members, member) != _fingerprint(path):
+                changes.append(f"`{name}` was changed")
+    return changes if present else []
+
+
+def _fingerprint(path: Path) -> str:
+    if path.is_symlink():
+        return f"link:{path.readlink()}"
+    mode = "x" if path.stat().st_mode & 0o100 else "-"
+    return f"{mode}{file_sha256(path)}"
+
+
+def _member_fingerprint(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    if member.issym():
+        return f"link:{member.linkname}"
+    stream = archive.extractfile(member)
+    content = stream.read() if stream is not None else b""
+    mode = "x" if member.mode & 0o100 else "-"
+    return f"{mode}{hashlib.sha256(content).hexdigest()}"
+
+
+def _fill(archive: tarfile.TarFile, project: Path, paths: list[str]) -> None:
+    """Write sorted members with fixed owner and time, folders included: the same tree gives the same bytes."""
+    folders = {str(parent) for path in paths for parent in Path(path).parents}
+    for folder in sorted(folders | {"."}):
+        member = _member(CODE_FOLDER if folder == "." else f"{CODE_FOLDER}/{folder}")
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(member)
+    for path in paths:
+        full = project / path
+        member = _member(f"{CODE_FOLDER}/{path}")
+        if full.is_symlink():
+            member.type, member.linkname, member.mode = tarfile.SYMTYPE, str(full.readlink()), 0o777
+            archive.addfile(member)
+            continue
+        member.size = full.stat().st_size
+        member.mode = 0o755 if full.stat().st_mode & 0o100 else 0o644
+        with full.open("rb") as stream:
+            archive.addfile(member, stream)
+
+
+def _member(name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.uid = member.gid = OWNER
+    member.mtime = EPOCH
+    return member
+
+
+def _written_by_the_run(path: str, *, existed: bool) -> Gap:
+    return Gap(
+        where="code",
+        subject=path,
+        reason="the evaluation changed it" if existed else "the evaluation wrote it",
+        consequence="it is not part of the frozen code; declare it as an artifact if it is a result",
+    )
+
+
+def _describe(listing: ProjectFiles, store: Store, *, paths: list[str], sha256: str, size: int) -> Code:
+    repository = listing.repository
+    if repository is None:
+        return Code(archive=sha256, size=size, files=len(paths))
+    taken = set(paths)
+    return Code(
+        archive=sha256,
+        size=size,
+        files=len(paths),
+        repository=repository.address,
+        commit=repository.commit,
+        branch=repository.branch,
+        directory=repository.directory,
+        patch=store.add_bytes(listing.patch, CHANGES_PATCH) if listing.patch else None,
+        untracked=[path for path in listing.untracked if path in taken],
+    )

@@ -1,0 +1,186 @@
+"""Which files of the project are its code: what git tracks and what it would, or the folder's plain files.
+
+Left out, each for a stated reason: declared outputs and data, envcap's own files, key files, very large files.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from envcap.model.evaluation import Declaration
+from envcap.model.gap import Gap
+from envcap.model.struct import Data
+from envcap.process import capture
+from envcap.redact import redact_text, strip_credentials
+
+_LARGEST_UNTRACKED = 20 << 20  # bytes: larger ones are data, and should be declared as such
+_OWN = re.compile(r"(^|/)(\.envcap(/|$)|pylock(\.[^./]+)?\.toml$)")
+_PASSING = re.compile(r"(^|/)(__pycache__|\.ipynb_checkpoints|node_modules|\.git)(/|$)|\.pyc$")
+# Files whose purpose is to hold a secret. Their text never enters a store or an image.
+_KEYS = re.compile(
+    r"(?i)(^|/)(\.env(\..+)?|\.netrc|_netrc|\.pypirc|\.npmrc|\.git-credentials|\.aws/.*|\.ssh/.*|\.kube/.*"
+    r"|id_(rsa|dsa|ecdsa|ed25519)[^/]*|kaggle\.json|(service[-_]?account|credentials?|secrets?)[^/]*\.(json|ya?ml|toml|ini|txt)"
+    r"|[^/]+\.(pem|key|p12|pfx|keystore|jks|kdbx))$"
+)
+
+
+class Repository(Data, frozen=True, kw_only=True):
+    """What git says of the project. `directory` is the project below the repository's root."""
+
+    address: str | None
+    commit: str | None
+    branch: str | None
+    directory: str
+
+
+class ProjectFiles(Data, frozen=True, kw_only=True):
+    """The project's code as relative paths, sorted; `untracked` is the part that git does not hold."""
+
+    paths: list[str]
+    untracked: list[str]
+    repository: Repository | None
+    patch: bytes  # uncommitted changes to the tracked ones among `paths`, as `git diff --binary` writes them
+    gaps: list[Gap]
+
+
+def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
+    """Find the files that are the project's code. Raises NotRunError when git itself fails midway."""
+    gaps: list[Gap] = []
+    repository = _read_repository(project, gaps)
+    if repository is None:
+        tracked: list[str] = []
+        others = sorted(_walk(project))
+    else:
+        tracked = _git_list(project, "--cached", "--recurse-submodules")
+        others = _git_list(project, "--others", "--exclude-standard")
+    left_out = _left_out_prefixes(declaration)
+    paths: list[str] = []
+    untracked: list[str] = []
+    for path in sorted({*tracked, *others}):
+        if _OWN.search(path) or _PASSING.search(path) or _is_below(path, left_out):
+            continue
+        if not (project / path).is_file() and not (project / path).is_symlink():
+            continue  # deleted in the working tree: the patch says so
+        gap = _reason_to_leave(project, path, is_tracked=path in tracked)
+        if gap is not None:
+            gaps.append(gap)
+            continue
+        paths.append(path)
+        if repository is not None and path in others:
+            untracked.append(path)
+    patch = b""
+    if repository is not None and repository.commit is not None:
+        patch = _read_patch(project, left_out=sorted(set(tracked).difference(paths)))
+    return ProjectFiles(paths=paths, untracked=untracked, repository=repository, patch=patch, gaps=gaps)
+
+
+def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | None:
+    full = project / path
+    if _KEYS.search(path):
+        return Gap(
+            where="code",
+            subject=path,
+            reason="files of this name hold secrets and are never taken along",
+            consequence="the evaluation will not find it in the image",
+        )
+    if full.is_symlink():
+        target = Path(os.path.normpath(full.parent / full.readlink()))
+        if not target.is_relative_to(project):
+            return Gap(
+                where="code",
+                subject=path,
+                reason="the link leads out of the project",
+                consequence="the evaluation will not find it in the image; declare its target as data",
+            )
+    elif not is_tracked and full.stat().st_size > _LARGEST_UNTRACKED:
+        return Gap(
+            where="code",
+            subject=path,
+            reason=f"git does not track it and it is large ({full.stat().st_size:,} bytes)",
+            consequence="it is not in the image; if the evaluation reads it, declare it as data",
+        )
+    return None
+
+
+def _left_out_prefixes(declaration: Declaration) -> list[str]:
+    return [os.path.normpath(path) for path in (declaration.metrics, *declaration.artifacts, *declaration.data)]
+
+
+def _is_below(path: str, prefixes: list[str]) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def _git_list(project: Path, *options: str) -> list[str]:
+    done = capture(["git", "-C", project, "ls-files", "-z", *options], purpose="Listing the project's files")
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def _ask_git(project: Path, *words: str) -> str | None:
+    done = capture(["git", "-C", project, *words], purpose="Reading the repository", check=False)
+    return done.stdout.decode(errors="replace").strip() or None if done.returncode == 0 else None
+
+
+def _read_repository(project: Path, gaps: list[Gap]) -> Repository | None:
+    try:
+        done = capture(
+            ["git", "-C", project, "rev-parse", "--show-prefix"],
+            purpose="Reading the repository",
+            check=False,
+        )
+        reason = done.stderr.decode(errors="replace").strip().splitlines()
+    except Exception as error:  # noqa: BLE001  (no git on this machine is a Gap, whatever form it takes)
+        done, reason = None, [str(error)]
+    if done is None or done.returncode != 0:
+        gaps.append(
+            Gap(
+                where="code",
+                subject="repository",
+                reason=redact_text(reason[0]) if reason else "git gave no answer",
+                consequence="no commit is recorded; all plain files of the folder are taken along",
+            )
+        )
+        return None
+    remote = _ask_git(project, "remote", "get-url", "origin")
+    commit = _ask_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
+    if commit is None:
+        gaps.append(
+            Gap(
+                where="code",
+                subject="commit",
+                reason="the repository has no commit yet",
+                consequence="the code is known only by the files taken along",
+            )
+        )
+    return Repository(
+        address=strip_credentials(remote) if remote else None,
+        commit=commit,
+        branch=_ask_git(project, "symbolic-ref", "--short", "--quiet", "HEAD"),
+        directory=done.stdout.decode(errors="replace").strip().rstrip("/") or ".",
+    )
+
+
+def _read_patch(project: Path, *, left_out: list[str]) -> bytes:
+    """Give the uncommitted changes, but not those to files that are left out: a patch can carry a secret too."""
+    still_there = [path for path in left_out if (project / path).exists()]
+    excluded = [f":(exclude,literal){path}" for path in still_there]
+    return capture(
+        [*["git", "diff", "--binary", "--relative", "--no-ext-diff", "--no-textconv", "HEAD", "--", "."], *excluded],
+        cwd=project,
+        purpose="Reading uncommitted changes",
+    ).stdout
+
+
+def _walk(project: Path) -> Iterator[str]:
+    """Give the plain files below a folder that is no repository; not hidden ones, not whole environments."""
+    for folder_name, folders, files in os.walk(project):
+        folder = Path(folder_name)
+        folders[:] = sorted(name for name in folders if _is_code_folder(folder / name))
+        for name in files:
+            if not name.startswith(".") or _KEYS.search(name):
+                yield (folder / name).relative_to(project).as_posix()
+
+
+def _is_code_folder(folder: Path) -> bool:
+    is_environment = (folder / "pyvenv.cfg").exists() or (folder / "conda-meta").exists()
+    return not folder.name.startswith(".") and not _PASSING.search(f"{folder.name}/") and not is_environment

@@ -1,0 +1,126 @@
+"""Lock to build context: every file of it, and the tag. Pure: the same lock gives the same bytes."""
+
+import re
+
+from envcap.errors import NotRunError, RefusedError
+from envcap.model.image import Context, ContextFile
+from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OWNER
+from envcap.model.lock import Lock
+from envcap.render.quoting import check_variable_name, exec_form, quote_value
+from envcap.render.templates import fill
+
+# Docker's reference grammar (distribution/reference): a name of path components, an optional port, a tag.
+_REFERENCE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
+)
+_TIMEZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+")  # an abbreviation such as CST names several
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def render(lock: Lock, *, lock_sha256: str) -> Context:
+    """Render the Dockerfile and list the files beside it.
+
+    Raises RefusedError when the lock has no base digest or a value cannot enter a Dockerfile.
+    """
+    tag = f"envcap/{lock.name.lower()}:{lock_sha256[:12]}"
+    environment = image_environment(lock)
+    wheels = [
+        ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages
+    ]
+    files = [
+        ContextFile(path="Dockerfile", content=_dockerfile(lock, tag=tag, lock_sha256=lock_sha256).encode()),
+        ContextFile(path="requirements.txt", content=_requirements(lock).encode()),
+        ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive),
+        *wheels,
+    ]
+    return Context(
+        tag=tag,
+        lock_sha256=lock_sha256,
+        platform=lock.base.platform,
+        python=lock.python.version,
+        environment=environment,
+        files=files,
+    )
+
+
+def image_environment(lock: Lock) -> dict[str, str]:
+    """Give the variables that the evaluation is started with, sorted: the recorded ones, and a plain surrounding."""
+    surrounding = {
+        "HOME": "/tmp",  # noqa: S108  (the one place that is writable under a read-only root)
+        "LANG": "C.UTF-8",
+        "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
+        "VIRTUAL_ENV": "/opt/env",
+    }
+    if _TIMEZONE.fullmatch(lock.system.timezone):
+        surrounding["TZ"] = lock.system.timezone
+    return dict(sorted({**surrounding, **lock.system.environment}.items()))
+
+
+def _requirements(lock: Lock) -> str:
+    """Give pip's requirements text: one file and its sha256 a line (pip: "Hash-checking Mode")."""
+    lines = [f"./wheels/{package.wheel.name} --hash=sha256:{package.wheel.sha256}\n" for package in lock.packages]
+    return "".join(lines)
+
+
+def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
+    not_locked = _not_locked(lock)
+    environment = image_environment(lock)
+    return fill(
+        "Dockerfile.j2",
+        {
+            "created_by": _one_line(lock.created_by),
+            "lock_sha256": lock_sha256,
+            "tag": tag,
+            "base": base_reference(lock),
+            "has_wheels": bool(lock.packages),
+            "not_locked": not_locked,
+            "uninstall": exec_form(
+                ["/opt/env/bin/python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *not_locked]
+            ),
+            "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
+            "user": OWNER,
+            "command": exec_form(lock.declaration.command),
+            "labels": [(name, quote_value(value)) for name, value in _labels(lock, lock_sha256=lock_sha256).items()],
+        },
+    )
+
+
+def base_reference(lock: Lock) -> str:
+    """Give what FROM names: reference and digest. Raises NotRunError without a digest, RefusedError for a bad form."""
+    base = lock.base
+    if base.digest is None:
+        raise NotRunError(
+            f"The base image `{base.reference}` was not resolved to a digest when the environment was frozen.",
+            hint="Freeze again where a Docker engine or the registry can be reached, or with "
+            "`--base IMAGE@sha256:…`; or use `--engine venv`, which needs no base image.",
+        )
+    if _REFERENCE.fullmatch(base.reference) is None or _DIGEST.fullmatch(base.digest) is None:
+        raise RefusedError(f"`{base.reference}@{base.digest}` is not an image reference with a digest.")
+    return f"{base.reference}@{base.digest}"
+
+
+def _not_locked(lock: Lock) -> list[str]:
+    """List what `python -m venv` brings that the frozen environment did not have; pip last, it removes the others."""
+    locked = {package.name for package in lock.packages}
+    series = tuple(int(number) for number in lock.python.version.split(".")[:2])
+    brought = ["setuptools", "pip"] if series < (3, 12) else ["pip"]
+    return [name for name in brought if name not in locked]
+
+
+def _labels(lock: Lock, *, lock_sha256: str) -> dict[str, str]:
+    """Give the labels: the OCI image specification's annotations, and ours."""
+    labels = {
+        "org.opencontainers.image.title": lock.name,
+        "org.opencontainers.image.created": lock.created_at,
+        "org.opencontainers.image.source": lock.code.repository,
+        "org.opencontainers.image.revision": lock.code.commit,
+        "org.opencontainers.image.base.name": lock.base.reference,
+        "org.opencontainers.image.base.digest": lock.base.digest,
+        "dev.envcap.version": lock.created_by,
+        LOCK_LABEL: lock_sha256,
+    }
+    return {name: value for name, value in labels.items() if value}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
