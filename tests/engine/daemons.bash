@@ -1,45 +1,49 @@
 # Starts the engine and the registry without a service manager, and waits until they answer.
 
-# Sessions of their own, so that they outlive `make`; the lock's descriptor stays behind, so that the lock ends with us.
+# start_daemon PROBE NAME ARGUMENT...: returns when the probe succeeds.
+# A session of its own lets the daemon outlive `make`; without the lock's descriptor, the lock ends with us.
 start_daemon() {
-    local name=$1
+    local probe=$1 name=$2 log=$state/$2.log
     shift
-    (cd / && exec setsid "$@" </dev/null >"$state/$name.log" 2>&1 9>&-) &
+    say "starting $name (log: $log)"
+    (cd / && exec setsid "$@" </dev/null >"$log" 2>&1 9>&-) &
+    echo "$!" >"$state/$name.pid"
+    wait_for "$probe" "$name" "$!"
 }
 
-# wait_for SECONDS NAME PROBE: the daemon's last words are the reason when it does not come.
+# wait_for PROBE NAME PROCESS: the daemon's last words are the reason when it does not come.
 wait_for() {
-    local seconds=$1 name=$2 probe=$3 deadline=$((SECONDS + $1))
+    local probe=$1 name=$2 process=$3 seconds=60 deadline=$((SECONDS + 60))
     until "$probe"; do
-        if ((SECONDS >= deadline)) || ! any_process_named "$name"; then
-            "$probe" && return
+        if ((SECONDS >= deadline)) || ! kill -0 "$process" 2>/dev/null; then
             tail -n 20 "$state/$name.log" >&2
-            fail "\`$name\` did not answer within $seconds seconds (log: $state/$name.log)"
+            fail "\`$name\` ended or did not answer within $seconds seconds (log: $state/$name.log)"
         fi
         sleep 0.2
     done
 }
 
 # Daemons that were killed leave pid files and sockets, which their successors would believe.
+# What containerd noted about its containers stays: it tidies up after them itself.
 clear_remains() {
-    any_process_named containerd || rm -rf /run/containerd/containerd.sock* /run/docker/containerd
-    rm -f /run/docker.pid "$state/dockerd.pid" /run/docker.sock
+    any_process_named containerd || rm -f /run/containerd/containerd.sock* /run/docker/containerd/containerd.pid
+    rm -f /run/docker.pid /run/docker.sock
 }
 
 start_engine() {
-    if any_process_named dockerd; then
-        say "dockerd runs already, waiting for it"
-    else
-        clear_remains
-        # An image store that can write OCI archives, and our registry in front of Docker Hub.
-        cat >"$state/daemon.json" <<END
+    # One that a service manager just started needs a moment; a second beside it would take its bridge and data.
+    local deadline=$((SECONDS + 30))
+    while any_process_named dockerd; do
+        if engine_answers; then return 0; fi
+        ((SECONDS < deadline)) || fail "a dockerd runs, yet \`docker version\` gets no answer: stop it or look at its log"
+        sleep 0.2
+    done
+    clear_remains
+    # An image store that can write OCI archives, and our registry in front of Docker Hub.
+    cat >"$state/daemon.json" <<END
 {"features": {"containerd-snapshotter": true}, "registry-mirrors": ["http://$registry"]}
 END
-        say "starting dockerd (log: $state/dockerd.log)"
-        start_daemon dockerd dockerd --config-file "$state/daemon.json" --pidfile "$state/dockerd.pid"
-        sleep 0.2
-    fi
-    wait_for 60 dockerd engine_answers
+    start_daemon engine_answers dockerd --config-file "$state/daemon.json"
 }
 
 start_registry() {
@@ -49,9 +53,5 @@ log: {level: warn}
 storage: {filesystem: {rootdirectory: $state/registry}, delete: {enabled: true}}
 http: {addr: "$registry"}
 END
-    say "starting a registry on $registry (log: $state/docker-registry.log)"
-    start_daemon docker-registry docker-registry serve "$state/registry.yml"
-    echo $! >"$state/docker-registry.pid"
-    sleep 0.2
-    wait_for 20 docker-registry registry_answers
+    start_daemon registry_answers docker-registry serve "$state/registry.yml"
 }

@@ -7,9 +7,10 @@ suite_preferences=/etc/apt/preferences.d/envcap-engine
 
 installed() { [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# install PACKAGE[/SUITE]...: quiet unless it fails.
+# install PACKAGE[/SUITE]...: quiet unless it fails. Old package lists would name files that the archive no longer has.
 install() {
     local log=$state/apt.log
+    refresh_lists
     say "installing $* (log: $log)"
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "$@" >"$log" 2>&1 </dev/null || {
         tail -n 20 "$log" >&2
@@ -19,22 +20,27 @@ install() {
 
 # A source of the user's that is out of order must not stop us: what we need may still be in reach.
 refresh_lists() {
+    [[ -z ${lists_are_fresh:-} ]] || return 0
+    lists_are_fresh=yes
     apt-get update --quiet >"$state/apt.log" 2>&1 </dev/null ||
         say "\`apt-get update\` reported errors (log: $state/apt.log), going on"
 }
 
-# debian_target FIELD...: what apt knows about the machine's own Debian archive, its third-party sources left out.
+# debian_target FORMAT: what apt knows about the machine's own Debian archive, its third-party sources left out.
 debian_target() {
-    apt-get indextargets --format "$1" \
-        'Created-By: Packages' 'Origin: Debian' "Codename: $codename" 'Component: main' | head -n 1
+    local found
+    found=$(apt-get indextargets --format "$1" \
+        'Created-By: Packages' 'Origin: Debian' "Codename: $codename" 'Component: main')
+    [[ -n $found ]] || fail "\`apt-get indextargets\` names no Debian $codename archive: add one to the apt sources"
+    echo "${found%%$'\n'*}"
 }
 
 # Debian 12 has engine 20.10, whose BuildKit ignores SOURCE_DATE_EPOCH. The packages of Debian 13 install on it.
 # The stanza is copied whole, so that options and keys come along; priority 50 keeps all other packages at home.
 add_suite() {
     local entry file number
+    refresh_lists
     entry=$(debian_target '$(SOURCESENTRY)')
-    [[ -n $entry ]] || fail "no Debian $codename source found among the apt sources (\`apt-get indextargets\`)"
     file=${entry%:*} number=${entry##*:}
     say "adding Debian $suite beside $file, for engine packages only"
     printf 'Package: *\nPin: release n=%s\nPin-Priority: 50\n' "$suite" >"$suite_preferences"
@@ -49,13 +55,12 @@ add_suite() {
             sed -E "s/^(deb +(\[[^]]*\] +)?[^ ]+) .*/\1 $suite main/" >"$suite_list"
         ;;
     esac
-    refresh_lists
+    lists_are_fresh=
 }
 
 install_engine() {
     local release
     release=$(machine_release)
-    refresh_lists
     case $release in
     "debian bookworm")
         [[ -e $suite_source || -e $suite_list ]] || add_suite
@@ -64,9 +69,10 @@ install_engine() {
     *)
         install docker.io iptables
         # Some releases have it under this name, some carry it inside docker.io.
-        apt-cache show docker-buildx >/dev/null 2>&1 && install docker-buildx || true
+        if apt-cache show docker-buildx >/dev/null 2>&1; then install docker-buildx; fi
         ;;
     esac
+    engine_installed || fail "the \`docker.io\` package of $release is older than 23: install Docker Engine 23 or newer"
 }
 
 # An engine older than 23 has no BuildKit of its own that we could use.

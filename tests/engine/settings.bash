@@ -16,7 +16,8 @@ machine_release() { (. /etc/os-release && echo "$ID ${VERSION_CODENAME:-}"); }
 
 engine_version() { timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null; }
 
-engine_answers() { engine_version >/dev/null; }
+# dockerd gives its version also while its image store is away, so that is asked too.
+engine_answers() { engine_version && timeout 20 docker image ls --quiet; } >/dev/null 2>&1
 
 # Only an engine that asks our registry first can pull a stand-in under its official name.
 engine_uses_registry() {
@@ -32,12 +33,19 @@ registry_answers() {
     ) 2>/dev/null
 }
 
-# A pid file outlives its daemon, and the number may belong to another process by now.
+# A pid file outlives its daemon, and the number may belong to another process by now, or to a dead one not yet reaped.
 process_is() {
     local pid=$1 name=$2
-    [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == "$name" ]]
+    [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == "$name" ]] &&
+        ! grep --quiet --no-messages '^State:.*zombie' "/proc/$pid/status"
 }
 
 daemon_runs() { process_is "$(cat "$state/$1.pid" 2>/dev/null)" "$1"; }
 
-any_process_named() { grep --quiet --line-regexp --no-messages "$1" /proc/[0-9]*/comm; }
+any_process_named() {
+    local name=$1 file
+    for file in $(grep --files-with-matches --line-regexp --no-messages "$name" /proc/[0-9]*/comm); do
+        if process_is "$(basename "$(dirname "$file")")" "$name"; then return 0; fi
+    done
+    return 1
+}

@@ -24,8 +24,8 @@ make_system() {
     local archive=$cache/debian-$codename.tar uri folder
     if [[ ! -e $archive ]]; then
         installed debootstrap || install debootstrap
+        refresh_lists
         uri=$(debian_target '$(REPO_URI)')
-        [[ -n $uri ]] || fail "no Debian $codename source found among the apt sources (\`apt-get indextargets\`)"
         folder=$(mktemp --directory "$cache/system.XXXX")
         say "making a minimal Debian $codename (about half a minute, log: $state/debootstrap.log)"
         debootstrap --variant=minbase --include="$libraries" "$codename" "$folder" "$uri" >"$state/debootstrap.log" 2>&1 || {
@@ -39,16 +39,18 @@ make_system() {
         mv "$archive.part" "$archive"
         rm -rf "$folder"
     fi
-    docker image inspect "$system_image" >/dev/null 2>&1 || docker import --message "Debian $codename" "$archive" "$system_image" >/dev/null
+    docker image inspect "$system_image" >/dev/null 2>&1 ||
+        docker import --message "Debian $codename" "$archive" "$system_image" >/dev/null ||
+        fail "\`docker import\` of $archive failed"
 }
 
 # copy_interpreter PREFIX X.Y FOLDER: only CPython itself, no package that was installed into it.
 copy_interpreter() {
     local prefix=$1 minor=$2 folder=$3 library=$3/lib/python$2
     mkdir -p "$folder"/{bin,lib,include}
-    cp --archive "$prefix"/bin/{python3,pydoc3,idle3}* "$prefix"/bin/2to3* "$folder/bin" 2>/dev/null || true
-    rm -f "$folder"/bin/*gdb.py
-    cp --archive "$prefix"/lib/libpython*.so* "$folder/lib" 2>/dev/null || true
+    find "$prefix/bin" -maxdepth 1 \( -name 'python3*' -o -name 'pydoc3*' -o -name 'idle3*' -o -name '2to3*' \) \
+        ! -name '*gdb.py' -exec cp --archive --target-directory "$folder/bin" {} +
+    find "$prefix/lib" -maxdepth 1 -name 'libpython*.so*' -exec cp --archive --target-directory "$folder/lib" {} +
     cp --archive "$prefix/include/python$minor"* "$folder/include"
     tar --create --directory "$prefix/lib" --exclude="python$minor/site-packages" --exclude=__pycache__ \
         --exclude='libpython*.a' --exclude=test --exclude=tests --exclude=idle_test "python$minor" |
@@ -58,8 +60,8 @@ copy_interpreter() {
     for name in python pydoc idle; do ln --symbolic "${name}3" "$folder/bin/$name"; done
     ln --symbolic python3-config "$folder/bin/python-config"
     # Scripts and build settings name the old prefix; the compiled files find their library through ldconfig.
-    grep --recursive --files-with-matches --binary-files=without-match --fixed-strings "$prefix" \
-        "$folder/bin" "$library" | xargs --no-run-if-empty sed --in-place "s|$prefix|/usr/local|g"
+    { grep --recursive --files-with-matches --null --binary-files=without-match --fixed-strings "$prefix" \
+        "$folder/bin" "$library" || true; } | xargs --null --no-run-if-empty sed --in-place "s|$prefix|/usr/local|g"
     chown --recursive 0:0 "$folder"
 }
 
