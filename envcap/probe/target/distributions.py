@@ -1,0 +1,220 @@
+"""Every distribution on sys.path, in the order in which imports find them. Reads metadata, imports nothing."""
+
+import os
+
+from .files import read
+from .gaps import Gaps
+from .headers import head, parse_headers
+from .origins import editable_of_link, is_within, parse_direct_url
+
+_RETRY = "nothing of it is recorded, so the image will not have it; reinstall or remove it"
+
+
+def list_distributions(paths: "list[str]", gaps: Gaps) -> "list[dict[str, object]]":
+    """Give what `envcap.model.facts.Distribution` describes, one for each normalised name.
+
+    The first on the path wins, because that is the one which `importlib.metadata` finds; every other one is a Gap,
+    unless it is the source tree of an editable install seen a second time.
+    """
+    chosen = {}  # type: dict[str, dict[str, object]]
+    for folder in _folders(paths, gaps):
+        for distribution in _scan(folder, gaps):
+            key = normalise(str(distribution["name"]))
+            first = chosen.setdefault(key, distribution)
+            if first is distribution or _is_same_project(first, distribution):
+                continue
+            if _is_same_project(distribution, first):
+                chosen[key] = distribution  # a source tree before its own editable install: the latter knows more
+                continue
+            gaps.add(
+                "packages",
+                str(distribution["name"]),
+                reason="it is installed more than once: {} {} hides {} {}".format(
+                    first["version"], first["path"], distribution["version"], distribution["path"]
+                ),
+                consequence="only the first is recorded; files that are only in the other are not",
+            )
+    return list(chosen.values())
+
+
+def normalise(name: str) -> str:
+    """Give a distribution's name as PEP 503 compares it."""
+    words = name.lower().replace("_", "-").replace(".", "-").split("-")
+    return "-".join(word for position, word in enumerate(words) if word or position in (0, len(words) - 1))
+
+
+def _folders(paths: "list[str]", gaps: Gaps) -> "list[str]":
+    """Give the readable folders on the path, each once although links may lead to it twice."""
+    folders = []  # type: list[str]
+    seen = set()
+    for path in paths:
+        folder = os.path.abspath(path)
+        try:
+            status = os.stat(folder)
+        except (OSError, ValueError):
+            continue  # entries that are not there are normal: the standard library's archive, removed trees
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        if os.path.isdir(folder):
+            folders.append(folder)
+        elif not _is_standard_archive(folder):
+            gaps.add(
+                "packages",
+                folder,
+                reason="sys.path names an archive, which the probe does not open",
+                consequence="distributions inside it are not recorded",
+            )
+    return folders
+
+
+def _is_standard_archive(path: str) -> bool:
+    name = os.path.basename(path)
+    return name.startswith("python3") and name.endswith(".zip")
+
+
+def _scan(folder: str, gaps: Gaps) -> "list[dict[str, object]]":
+    """Give the distributions whose metadata is directly in one folder, in the order of their file names."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        gaps.add(
+            "packages",
+            folder,
+            reason="the folder is on sys.path but cannot be listed: {}".format(error.strerror),
+            consequence="distributions inside it are not recorded",
+        )
+        return []
+    found = []  # type: list[dict[str, object] | None]
+    if folder.endswith(".egg") and "EGG-INFO" in names:  # easy_install puts the .egg folder itself on the path
+        found.append(_read_egg_info(os.path.join(folder, "EGG-INFO"), gaps))
+    for name in names:
+        if not name.endswith((".dist-info", ".egg-info", ".egg-link")):
+            continue
+        path = os.path.join(folder, name)
+        if name.startswith("~"):
+            gaps.add(
+                "packages",
+                path,
+                reason="pip left it behind when it was interrupted",
+                consequence="it is ignored, as pip does; remove it",
+            )
+        elif name.endswith(".dist-info"):
+            found.append(_read_dist_info(path, gaps))
+        elif name.endswith(".egg-info"):
+            found.append(_read_egg_info(path, gaps))
+        else:
+            found.append(_read_egg_link(path, gaps))
+    return [distribution for distribution in found if distribution is not None]
+
+
+def _read_dist_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
+    """Read a .dist-info folder ("Recording installed projects", PEP 376, PEP 610, PEP 627), None with a Gap."""
+    try:
+        files = frozenset(os.listdir(path))
+    except OSError as error:
+        _add_unreadable(path, "it cannot be listed: {}".format(error.strerror), gaps)
+        return None
+    identity = _identity(path, "METADATA", gaps)
+    if identity is None:
+        return None
+    wheel = {}  # type: dict[str, list[str]]
+    if "WHEEL" in files:
+        wheel = parse_headers(_read_or_nothing(os.path.join(path, "WHEEL"), gaps), ("Tag", "Build"))
+    distribution = {
+        "name": identity[0],
+        "version": identity[1],
+        "path": path,
+        "layout": "dist-info",
+        "requested": "REQUESTED" in files,
+        "tags": wheel.get("Tag", []),
+        "record": "RECORD" in files,
+        "built_here": "uv_build.json" in files,
+    }  # type: dict[str, object]
+    if "INSTALLER" in files:
+        installer = _read_or_nothing(os.path.join(path, "INSTALLER"), gaps).decode("utf-8", "replace").split()
+        distribution["installer"] = installer[0] if installer else None
+    if wheel.get("Build"):
+        distribution["build_tag"] = wheel["Build"][0]
+    if "direct_url.json" in files:
+        content = _read_or_nothing(os.path.join(path, "direct_url.json"), gaps)
+        try:
+            distribution["direct_url"] = parse_direct_url(content)
+        except ValueError as error:
+            gaps.add(
+                "packages",
+                identity[0],
+                reason="its direct_url.json is not what PEP 610 describes: {}".format(error),
+                consequence="where it was installed from is unknown",
+            )
+    return distribution
+
+
+def _read_egg_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
+    """Read the .egg-info of setuptools and distutils: a folder with PKG-INFO, or a file that is PKG-INFO itself."""
+    identity = _identity(path, "PKG-INFO" if os.path.isdir(path) else "", gaps)
+    if identity is None:
+        return None
+    return {"name": identity[0], "version": identity[1], "path": path, "layout": "egg-info"}
+
+
+def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
+    """Read the .egg-link of `setup.py develop`: its first line is the folder that holds the project's .egg-info."""
+    target = _read_or_nothing(path, gaps).decode("utf-8", "replace").partition("\n")[0].strip()
+    stem = normalise(os.path.basename(path)[: -len(".egg-link")])
+    try:
+        names = sorted(os.listdir(target))
+    except OSError:
+        names = []
+    for name in names:
+        if name.endswith(".egg-info") and normalise(name[: -len(".egg-info")]) == stem:
+            distribution = _read_egg_info(os.path.join(target, name), gaps)
+            if distribution is not None:
+                distribution.update(layout="egg-link", direct_url=editable_of_link(target))
+            return distribution
+    _add_unreadable(path, "it links to `{}`, which has no .egg-info of that name".format(target), gaps)
+    return None
+
+
+def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str] | None":
+    """Give name and version as the metadata file tells them, or None with a Gap."""
+    try:
+        content = read(os.path.join(path, file) if file else path)
+    except OSError as error:
+        _add_unreadable(path, "{} cannot be read: {}".format(file or "it", error.strerror), gaps)
+        return None
+    fields = parse_headers(head(content), ("Name", "Version"))
+    missing = [name for name, values in fields.items() if not (values and values[0])]
+    if missing:
+        _add_unreadable(path, "{} has no {}".format(file or "it", " and no ".join(missing)), gaps)
+        return None
+    return fields["Name"][0], fields["Version"][0]
+
+
+def _add_unreadable(path: str, reason: str, gaps: Gaps) -> None:
+    gaps.add("packages", path, reason=reason, consequence=_RETRY)
+
+
+def _read_or_nothing(path: str, gaps: Gaps) -> bytes:
+    try:
+        return read(path)
+    except OSError as error:
+        gaps.add(
+            "packages",
+            path,
+            reason="it is there but cannot be read: {}".format(error.strerror),
+            consequence="what it tells of the package is unknown",
+        )
+        return b""
+
+
+def _is_same_project(editable: "dict[str, object]", other: "dict[str, object]") -> bool:
+    """Tell whether `other` is the .egg-info in the source tree that `editable` was installed from."""
+    origin = editable.get("direct_url")
+    return (
+        isinstance(origin, dict)
+        and bool(origin.get("editable"))
+        and other["layout"] == "egg-info"
+        and is_within(str(other["path"]), origin)
+    )

@@ -1,0 +1,35 @@
+"""The headers of METADATA, PKG-INFO and WHEEL files. Pure; `email` costs more to import than all files to read."""
+
+
+def parse_headers(content: bytes, names: "tuple[str, ...]") -> "dict[str, list[str]]":
+    """Give the values of the named headers in the order they are written; a name that is absent gives [].
+
+    The format is that of e-mail headers (core metadata specification; PEP 427 for WHEEL): names in any case,
+    lines that begin with a blank continue the one before, the first empty line ends them. Bytes that are not UTF-8
+    become U+FFFD.
+    """
+    wanted = {name.lower(): [] for name in names}  # type: dict[str, list[str]]
+    current = None  # type: list[str] | None
+    text = content.decode("utf-8", "replace")
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    # Not splitlines(): it also cuts at form feeds and U+2028, which may stand in a value.
+    for raw in text.split("\n"):
+        line = raw.rstrip("\r")
+        if not line:
+            break
+        if line[0] in " \t":
+            if current is not None:
+                current[-1] = (current[-1] + " " + line.strip()).strip()
+            continue
+        name, colon, value = line.partition(":")
+        current = wanted.get(name.strip().lower()) if colon else None
+        if current is not None:
+            current.append(value.strip())
+    return {name: wanted[name.lower()] for name in names}
+
+
+def head(content: bytes) -> bytes:
+    """Give the headers alone, up to the first empty line. Saves decoding a long description."""
+    ends = [position for position in (content.find(b"\n\n"), content.find(b"\n\r\n")) if position >= 0]
+    return content[: min(ends) + 1] if ends else content

@@ -1,0 +1,69 @@
+"""Puts the document together and writes it. Runs isolated: see `isolation`."""
+
+import json
+import os
+import sys
+
+from .distributions import list_distributions
+from .gaps import Gaps
+from .gpus import describe_gpus
+from .hardware import describe_hardware
+from .interpreter import base_prefix, describe_interpreter
+from .system import describe_system
+
+FORMAT = 1
+BEGIN = "-----BEGIN ENVCAP FACTS-----"
+END = "-----END ENVCAP FACTS-----"
+
+
+def run(paths: "list[str]") -> None:
+    """Describe this environment on standard output. `paths` is sys.path as the user's programs see it."""
+    if sys.warnoptions:
+        # PYTHONWARNINGS=error is meant for the user's programs; here it would turn a remark into a crash.
+        import warnings
+
+        warnings.simplefilter("ignore")
+    text = json.dumps(describe(paths), ensure_ascii=False, separators=(",", ":"))
+    # Names of files need not be UTF-8, JSON must be. What was replaced has a Gap from `_check_paths`.
+    write("\n{}\n{}\n{}\n".format(BEGIN, text, END).encode("utf-8", "replace"))
+
+
+def describe(paths: "list[str]") -> "dict[str, object]":
+    """Give the document that `envcap.model.facts.Facts` describes, ready for JSON."""
+    gaps = Gaps()
+    _check_paths(paths, gaps)
+    hardware = describe_hardware(gaps)
+    hardware.update(describe_gpus(gaps))
+    return {
+        "format": FORMAT,
+        "interpreter": describe_interpreter(),
+        "executable": sys.executable or "",
+        "prefix": sys.prefix,
+        "base_prefix": base_prefix(),
+        "paths": paths,
+        "distributions": list_distributions(paths, gaps),
+        "system": describe_system(gaps),
+        "hardware": hardware,
+        "gaps": gaps.found,
+    }
+
+
+def write(content: bytes) -> None:
+    """Write to the real standard output, which a .pth file or sitecustomize may have hidden behind another."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    while content:
+        content = content[os.write(1, content) :]
+
+
+def _check_paths(paths: "list[str]", gaps: Gaps) -> None:
+    for path in paths:
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            gaps.add(
+                "packages",
+                path,
+                reason="the name of this folder on sys.path is not UTF-8",
+                consequence="what is in it is recorded, but cannot be found again by its name",
+            )
