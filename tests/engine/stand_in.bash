@@ -91,6 +91,8 @@ make_stand_in() {
         fail "\`docker pull $reference\` failed, and no CPython $version for a stand-in is on this machine (pyenv, PYTHON, python3)"
 
     mkdir -p "$cache"
+    # A run that was cut off leaves its folders; the lock says that nobody uses them now.
+    rm -rf "$cache"/system.* "$cache"/image.*
     installed docker-registry || install docker-registry
     registry_answers || start_registry
     make_system
