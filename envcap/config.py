@@ -109,6 +109,14 @@ def parse_duration(text: str | float) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def parse_size(text: str) -> int:
+    """Give bytes for `512M`, `8G` or a plain number, in powers of 1024. Raises WrongUsageError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?[Bb]?\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise WrongUsageError(f"`{text}` is not a size.", hint="Write for example `512M` or `8G`.")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
+
+
 def _first(*values: Any) -> Any:
     return next(value for value in values if value is not None)
 

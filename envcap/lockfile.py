@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from envcap.atomic import write_bytes
-from envcap.errors import RefusedError, WrongUsageError
+from envcap.errors import RefusedError, StrictError, WrongUsageError
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
@@ -116,9 +116,8 @@ def dump(lock: Lock) -> bytes:
     return blank.replace(_BLANK.encode(), digest.encode(), 1)
 
 
-def write(lock: Lock, path: Path) -> str:
-    """Write the lock, whole or not at all; give the sha256 of its bytes."""
-    content = dump(lock)
+def write(content: bytes, path: Path) -> str:
+    """Write what `dump` gave, whole or not at all; give the sha256 of its bytes."""
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -156,6 +155,16 @@ def parse(content: bytes, *, source: str) -> Lock:
     lock = _from_file(file)
     _check_references(lock, source=source)
     return lock
+
+
+def require_no_gaps(lock: Lock, *, strict: bool) -> None:
+    """Raise StrictError, listing them, when `strict` is asked for and the lock has gaps."""
+    if strict and lock.gaps:
+        raise StrictError(
+            f"{len(lock.gaps)} things could not be learned or pinned, and `--strict` forbids that:\n"
+            + "\n".join(f"  {gap.where} `{gap.subject}`: {gap.reason}" for gap in lock.gaps),
+            hint="Mend them and freeze again, or go on without `--strict`.",
+        )
 
 
 def _load(content: bytes, *, source: str) -> dict[str, Any]:

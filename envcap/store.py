@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -35,10 +36,14 @@ class Incoming:
 
 
 class Store:
-    """Files under `root`, each in a folder named by its sha256 so that it can keep its own name."""
+    """Files under `root`, each in a folder named by its sha256 so that it can keep its own name.
 
-    def __init__(self, root: Path) -> None:
+    With `beneath`, files that are there already are found there and not kept twice.
+    """
+
+    def __init__(self, root: Path, *, beneath: "Store | None" = None) -> None:
         self.root = root
+        self._beneath = beneath
 
     def path(self, sha256: str, name: str) -> Path:
         """Tell where the file of that digest and name is, or would be."""
@@ -48,7 +53,7 @@ class Store:
         """Give the file if it is here and its bytes still have that digest; a damaged one is removed."""
         path = self.path(sha256, name)
         if not path.is_file():
-            return None
+            return self._beneath.find(sha256, name) if self._beneath is not None else None
         if file_sha256(path) == sha256:
             return path
         path.unlink()
@@ -63,6 +68,19 @@ class Store:
                 hint="The folder `.envcap` belongs to the lock: copy it along with the lock, or freeze again.",
             )
         return path
+
+    @contextmanager
+    def staged(self) -> Iterator["Store"]:
+        """Give a store to fill; its files come into this one when the block ends well, else they are gone."""
+        scratch = self.root.with_name(f".{self.root.name}.{secrets.token_hex(4)}.new")
+        try:
+            yield Store(scratch, beneath=self)
+            for path in sorted(scratch.glob("*/*")) if scratch.is_dir() else []:
+                target = self.root / path.relative_to(scratch)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     @contextmanager
     def receive(self, name: str) -> Iterator[Incoming]:
@@ -85,6 +103,8 @@ class Store:
             Path(new).replace(target)
         finally:
             Path(new).unlink(missing_ok=True)
+            with suppress(OSError):
+                scratch.rmdir()  # fails, rightly, while another file is on its way
 
     def add_bytes(self, content: bytes, name: str) -> str:
         """Keep `content` under `name`; give its sha256."""

@@ -98,6 +98,10 @@ class DockerEngine:
                 with contextlib.suppress(NotFound):
                     self._client.api.remove_container(name, force=True, v=True)
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
     def _create(self, image: Image, task: Task, *, name: str) -> "Container":
         # An anonymous volume takes over the image's own content of the folder, owners included: the evaluation can
         # write beside its code while the root stays read-only, on a remote engine too.
@@ -105,6 +109,8 @@ class DockerEngine:
         for mount in task.mounts:
             target = mount.target if mount.target.startswith("/") else f"{_WORK}/{mount.target}"
             mounts.append(DockerMount(target=target, source=str(mount.source), type="bind", read_only=True))
+        # A runaway evaluation is to die, not the machine.
+        memory = task.memory or int(self._client.info()["MemTotal"] * 0.9)
         return self._client.containers.create(
             image.identity,
             task.command,
@@ -118,8 +124,8 @@ class DockerEngine:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             tmpfs={"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108  (inside the container)
-            mem_limit=task.memory,
-            memswap_limit=task.memory,
+            mem_limit=memory,
+            memswap_limit=memory,
             pids_limit=_PROCESSES,
             init=True,  # reaps what the evaluation leaves behind, and passes signals on
         )
@@ -130,8 +136,12 @@ def open_engine(project: Path) -> Engine:
     del project  # an engine of its own keeps its images
     try:
         client = docker.from_env(timeout=600)
+    except DockerException as error:
+        raise NotRunError(f"No Docker engine answers: {_plain(error)}.", hint=_START) from error
+    try:
         client.ping()
-    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (DockerException, requests.exceptions.RequestException) as error:
+        client.close()
         raise NotRunError(f"No Docker engine answers: {_plain(error)}.", hint=_START) from error
     return DockerEngine(client)
 

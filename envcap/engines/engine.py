@@ -21,3 +21,6 @@ class Engine(Protocol):
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run a task and bring its outputs back below the folder `results`. Raises NotRunError if it cannot start."""
+
+    def close(self) -> None:
+        """Let go of the connection."""

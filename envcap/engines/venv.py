@@ -121,6 +121,9 @@ class VenvEngine:
             timed_out=finished.timed_out,
         )
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def _folder(self, reference: str) -> Path:
         return self._root / reference.replace("/", "-").replace(":", "-")
 

@@ -64,16 +64,15 @@ def _reason_against(name: str, value: str | None) -> str | None:
     return None
 
 
-def with_interpreter_first(
-    environ: Mapping[str, str], *, executable: Path, prefix: Path, is_venv: bool
-) -> dict[str, str]:
-    """Give the user's environment with the frozen interpreter's programs found first, as activating would do."""
+def with_interpreter_first(environ: Mapping[str, str], *, programs: Path, prefix: Path | None) -> dict[str, str]:
+    """Give the user's environment with the frozen interpreter's programs found first, as activating would do.
+
+    `prefix` is the virtual environment, or None where the interpreter is not in one.
+    """
     result = {name: value for name, value in environ.items() if not name.startswith("ENVCAP_")}
-    folder = str(prefix / "bin") if is_venv else str(executable.parent)
-    result["PATH"] = os.pathsep.join([folder, environ.get("PATH", os.defpath)])
+    result["PATH"] = os.pathsep.join([str(programs), environ.get("PATH", os.defpath)])
     result.pop("PYTHONHOME", None)
-    if is_venv:
+    result.pop("VIRTUAL_ENV", None)
+    if prefix is not None:
         result["VIRTUAL_ENV"] = str(prefix)
-    else:
-        result.pop("VIRTUAL_ENV", None)
     return result

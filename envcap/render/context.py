@@ -17,18 +17,25 @@ _TIMEZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+")  # an abbrevia
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def render(lock: Lock, *, lock_sha256: str) -> Context:
-    """Render the Dockerfile and list the files beside it.
+def default_tag(lock: Lock, *, lock_sha256: str) -> str:
+    """Give the tag of a lock's image where the user names none: it changes whenever the lock does."""
+    return f"envcap/{lock.name.lower().strip('-_')}:{lock_sha256[:12]}"
 
-    Raises RefusedError when the lock has no base digest or a value cannot enter a Dockerfile.
+
+def render(lock: Lock, *, lock_sha256: str, needs_base: bool) -> Context:
+    """Render the Dockerfile and list the files beside it; without `needs_base`, for an engine that has no images.
+
+    Raises NotRunError when a base is needed and the lock has no digest of it, RefusedError when a value cannot
+    enter a Dockerfile.
     """
-    tag = f"envcap/{lock.name.lower()}:{lock_sha256[:12]}"
+    tag = default_tag(lock, lock_sha256=lock_sha256)
     environment = image_environment(lock)
     wheels = [
         ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages
     ]
+    dockerfile = _dockerfile(lock, tag=tag, lock_sha256=lock_sha256).encode() if needs_base else b""
     files = [
-        ContextFile(path="Dockerfile", content=_dockerfile(lock, tag=tag, lock_sha256=lock_sha256).encode()),
+        *([ContextFile(path="Dockerfile", content=dockerfile)] if needs_base else []),
         ContextFile(path="requirements.txt", content=_requirements(lock).encode()),
         ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive),
         *wheels,

@@ -1,26 +1,15 @@
-"""Find and fill the templates: in the installed package, or beside the checkout that this code runs from."""
+"""Fill the templates, strictly: a value that is missing is an error."""
 
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
 import jinja2
 
-
-@cache
-def template_folder() -> Path:
-    """Give the folder of the templates. Raises FileNotFoundError when the installation is broken."""
-    package = Path(__file__).resolve().parent.parent
-    # An editable install has no copy in the package: there they are at the top of the checkout.
-    for folder, witness in ((package / "templates", package), (package.parent / "templates", package.parent)):
-        if (folder / "Dockerfile.j2").is_file() and (witness is package or (witness / "pyproject.toml").is_file()):
-            return folder
-    raise FileNotFoundError(f"envcap's templates are neither in `{package}` nor beside it")
+from envcap.resources import template_folder
 
 
 def fill(name: str, values: Mapping[str, object]) -> str:
-    """Fill a template. Values arrive finished: quoted for the place where they stand. A missing one is an error."""
-    # Plain text, not HTML: escaping would corrupt it; the values are quoted by `render/quoting.py`.
+    """Fill a template. Values arrive finished: quoted by `render/quoting.py` for the place where they stand."""
+    # Plain text, not HTML: escaping would corrupt it.
     environment = jinja2.Environment(  # noqa: S701
         loader=jinja2.FileSystemLoader(template_folder()),
         undefined=jinja2.StrictUndefined,

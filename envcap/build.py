@@ -1,0 +1,119 @@
+"""Build: from the lock to an image. Nothing is looked up any more; every byte is checked against the lock."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from envcap import lockfile
+from envcap.engines import open_engine
+from envcap.errors import RefusedError, WrongUsageError
+from envcap.model.image import Context, Image
+from envcap.model.layout import CODE_ARCHIVE
+from envcap.model.lock import Lock
+from envcap.model.progress import Progress, Tell
+from envcap.model.struct import Data
+from envcap.places import download_cache, lock_store
+from envcap.project.code import changes_since
+
+
+class BuildRequest(Data, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    project: Path
+    name: str = "envcap"
+    engine: str = "auto"
+    tag: str | None = None
+    output: Path | None = None
+    use_cache: bool = True
+    frozen_code: bool = False
+    strict: bool = False
+
+
+class Built(Data, frozen=True, kw_only=True):
+    """What was made: an image, or with `--output` only the folder that it would be built from."""
+
+    lock: Lock
+    context: Context
+    image: Image | None = None
+    output: Path | None = None
+
+
+def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> Built:
+    """Render the context and build the image (or only write the context, with `output`).
+
+    Raises RefusedError when lock, code or a file is not what was frozen, NotRunError when a step failed.
+    """
+    project = request.project.resolve()
+    lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
+    lockfile.require_no_gaps(lock, strict=request.strict)
+    if not request.frozen_code:
+        require_frozen_code(project, lock)
+    from envcap.render.context import render
+
+    if request.output is not None:
+        _require_new(request.output)
+        context = render(lock, lock_sha256=sha256, needs_base=True)
+        with _written(context, lock, project, environ=environ, tell=tell) as folder:
+            shutil.copytree(folder, request.output, dirs_exist_ok=True)
+        return Built(lock=lock, context=context, output=request.output)
+
+    with closing(open_engine(request.engine, project, tell=tell)) as engine:
+        context = render(lock, lock_sha256=sha256, needs_base=engine.name != "venv")
+        with _written(context, lock, project, environ=environ, tell=tell) as folder:
+            image = engine.build(
+                context, folder, tag=request.tag or context.tag, use_cache=request.use_cache, tell=tell
+            )
+    return Built(lock=lock, context=context, image=image)
+
+
+def require_frozen_code(project: Path, lock: Lock) -> None:
+    """Raise RefusedError, naming the files, when the working tree is not what was frozen."""
+    changes = changes_since(project, lock.code, lock_store(project))
+    if changes:
+        more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
+        raise RefusedError(
+            f"The code is not what was frozen: {'; '.join(changes[:5])}{more}.",
+            hint="`envcap freeze` again if the change is meant; `--frozen-code` goes on with the code in the lock.",
+        )
+
+
+def _require_new(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise WrongUsageError(f"`{folder}` is there already and not an empty folder.", hint="Name a new one.")
+
+
+@contextmanager
+def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[str, str], tell: Tell) -> Iterator[Path]:
+    """Write the whole context to a folder that is gone afterwards. Files are linked from the cache where possible."""
+    from envcap.pins.configuration import read_configuration
+    from envcap.pins.download import fetch
+    from envcap.pins.session import open_session
+
+    cache = download_cache(environ)
+    cache.root.mkdir(parents=True, exist_ok=True)
+    import sys
+
+    tell(Progress(kind="step", text=f"fetching {len(lock.packages)} packages"))
+    with closing(open_session(read_configuration(Path(sys.executable)))) as session:
+        files = fetch(lock.packages, cache=cache, lock_folder=project, session=session, tell=tell)
+    files[lock.code.archive] = lock_store(project).require(lock.code.archive, CODE_ARCHIVE, what="The code")
+    with tempfile.TemporaryDirectory(prefix="context-", dir=cache.root) as name:
+        folder = Path(name)
+        for file in context.files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if file.content is not None:
+                target.write_bytes(file.content)
+            elif file.sha256 is not None:
+                _link_or_copy(files[file.sha256], target)
+        yield folder
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

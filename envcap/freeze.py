@@ -1,0 +1,201 @@
+"""Freeze: inspect the live environment, run the reference evaluation, write one lock. Reads as a table of contents."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from envcap import __version__, lockfile
+from envcap.config import Override, declare, read_configuration
+from envcap.errors import NotRunError, WrongUsageError
+from envcap.evaluate.collect import artifact_files
+from envcap.evaluate.environment import recordable, with_interpreter_first
+from envcap.evaluate.reference import portable_command, run_reference
+from envcap.model.evaluation import Declaration, Run
+from envcap.model.facts import Facts, System
+from envcap.model.gap import Gap
+from envcap.model.lock import Lock
+from envcap.model.progress import Progress, Tell
+from envcap.model.struct import Data
+from envcap.places import download_cache, lock_store
+from envcap.probe.handover import find_python, probe_host
+from envcap.project.code import capture_code, fingerprints
+from envcap.project.inputs import changed_data, measure_data
+from envcap.store import Store
+
+_LARGEST_KEPT_ARTIFACT = 64 << 20  # bytes; of larger ones the lock holds the digest only
+_PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
+
+
+class FreezeRequest(Data, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    project: Path
+    name: str = "envcap"
+    python: Path | None = None
+    base: str | None = None
+    override: Override = Override()
+    strict: bool = False
+
+
+class Frozen(Data, frozen=True, kw_only=True):
+    """The lock that was written, where, and the sha256 of its bytes."""
+
+    lock: Lock
+    path: Path
+    sha256: str
+
+
+def freeze(request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) -> Frozen:
+    """Freeze the environment and write the lock; before the very end nothing is written.
+
+    Raises WrongUsageError for what cannot be meant, NotRunError for what failed, StrictError for gaps with `strict`.
+    """
+    project = _require_project(request.project)
+    path = lockfile.lock_path(project, request.name)
+    declaration = declare(read_configuration(project), request.override)
+
+    tell(Progress(kind="step", text="inspecting the environment"))
+    facts = probe_host(find_python(request.python, environ))
+    env = _evaluation_environment(facts, environ)
+    declaration = _portable(declaration, facts, env)
+
+    with lock_store(project).staged() as store:
+        lock = _learn(request, project, declaration, facts, store, env=env, environ=environ, tell=tell)
+        lockfile.require_no_gaps(lock, strict=request.strict)
+        content = lockfile.dump(lock)
+    return Frozen(lock=lock, path=path, sha256=lockfile.write(content, path))
+
+
+def _learn(
+    request: FreezeRequest,
+    project: Path,
+    declaration: Declaration,
+    facts: Facts,
+    store: Store,
+    *,
+    env: Mapping[str, str],
+    environ: Mapping[str, str],
+    tell: Tell,
+) -> Lock:
+    """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
+    from envcap.pins.base_image import resolve_base
+    from envcap.pins.configuration import read_configuration as read_pip_configuration
+    from envcap.pins.pip import pin
+
+    variables, variable_gaps = recordable(environ, named=declaration.environment)
+    data = measure_data(project, declaration.data)
+    tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
+    pinned = pin(
+        facts,
+        configuration=read_pip_configuration(Path(facts.executable)),
+        store=store,
+        cache=download_cache(environ),
+        tell=tell,
+    )
+    tell(Progress(kind="step", text="resolving the base image"))
+    base, base_gaps = resolve_base(facts, explicit=request.base)
+
+    before = fingerprints(project, declaration)
+    runs = run_reference(declaration, project=project, env=env, folder=_programs(facts), tell=tell)
+    _require_primary(declaration, runs)
+    changes = changed_data(project, data)
+    if changes:
+        raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
+    captured = capture_code(project, declaration, store, before=before)
+    artifact_gaps = _keep_reference_artifacts(project, declaration, store)
+    return Lock(
+        name=request.name,
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created_by=f"envcap {__version__}",
+        python=facts.interpreter,
+        system=_with_environment(facts.system, variables),
+        hardware=facts.hardware,
+        base=base,
+        code=captured.code,
+        declaration=declaration,
+        runs=runs,
+        packages=pinned.packages,
+        data=data,
+        gaps=[
+            *facts.gaps,
+            *pinned.gaps,
+            *base_gaps,
+            *variable_gaps,
+            *_locale_gaps(facts.system),
+            *captured.gaps,
+            *artifact_gaps,
+        ],
+    )
+
+
+def _require_project(project: Path) -> Path:
+    if not project.is_dir():
+        raise WrongUsageError(f"The project `{project}` is not a folder.")
+    if not os.access(project, os.W_OK):
+        raise NotRunError(f"The project `{project}` cannot be written to, so no lock can be put there.")
+    return project.resolve()
+
+
+def _programs(facts: Facts) -> Path:
+    """Give the folder of the frozen interpreter's programs."""
+    if facts.interpreter.kind == "venv":
+        return Path(facts.prefix) / "bin"
+    return Path(facts.executable).parent
+
+
+def _evaluation_environment(facts: Facts, environ: Mapping[str, str]) -> dict[str, str]:
+    is_venv = facts.interpreter.kind == "venv"
+    return with_interpreter_first(environ, programs=_programs(facts), prefix=Path(facts.prefix) if is_venv else None)
+
+
+def _portable(declaration: Declaration, facts: Facts, env: Mapping[str, str]) -> Declaration:
+    import msgspec
+
+    command = portable_command(declaration.command, env=env, folder=_programs(facts))
+    return msgspec.structs.replace(declaration, command=command)
+
+
+def _with_environment(system: System, variables: dict[str, str]) -> System:
+    import msgspec
+
+    return msgspec.structs.replace(system, environment=variables)
+
+
+def _require_primary(declaration: Declaration, runs: list[Run]) -> None:
+    if declaration.primary is not None and declaration.primary not in runs[0].metrics:
+        raise WrongUsageError(
+            f"The primary metric `{declaration.primary}` is not among the metrics.",
+            hint=f"The evaluation gave: {', '.join(list(runs[0].metrics)[:12])}.",
+        )
+
+
+def _locale_gaps(system: System) -> list[Gap]:
+    if system.locale in _PORTABLE_LOCALES:
+        return []
+    return [
+        Gap(
+            where="system.locale",
+            subject=system.locale,
+            reason="slim base images do not have it",
+            consequence="the evaluation in the image runs under C.UTF-8; sorting and number formats may differ",
+        )
+    ]
+
+
+def _keep_reference_artifacts(project: Path, declaration: Declaration, store: Store) -> list[Gap]:
+    """Keep what the last run wrote, so that a difference can be shown and not only stated."""
+    gaps = []
+    for path in artifact_files(project, declaration):
+        if path.stat().st_size <= _LARGEST_KEPT_ARTIFACT:
+            store.add_file(path)
+        else:
+            gaps.append(
+                Gap(
+                    where="evaluation.artifacts",
+                    subject=path.relative_to(project).as_posix(),
+                    reason=f"it is large ({path.stat().st_size:,} bytes), so only its digest is kept",
+                    consequence="a difference can be told, but not where in the file it is",
+                )
+            )
+    return gaps

@@ -1,0 +1,171 @@
+"""Results as text for people. Model in, strings out: nothing here prints."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envcap.model.gap import Gap
+from envcap.model.image import Context, Image
+from envcap.model.lock import Base, Code, Lock
+from envcap.model.verdict import Check, Judgement, Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_WIDTH = 120
+_MOST_METRICS = 6
+_MOST_GAPS = 12
+_LINES = dict[str, str]
+
+
+def describe_freeze(lock: Lock, path: Path, sha256: str) -> str:
+    """Summarise a new lock: what was learned, what the runs gave, what is missing."""
+    repacked = sum(package.wheel.path is not None for package in lock.packages)
+    carried = f", {repacked} of them carried in .envcap/store" if repacked else ""
+    system, python, hardware = lock.system, lock.python, lock.hardware
+    lines = {
+        "python": f"{python.implementation} {python.version} ({python.kind})",
+        "packages": f"{len(lock.packages)} pinned by sha256{carried}",
+        "system": f"{system.distribution} {system.version}, {system.libc} {system.libc_version}, {system.architecture}",
+        "hardware": ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]),
+        "base": _base(lock.base),
+        "code": _code(lock.code),
+        "data": "; ".join(f"{item.path} ({item.files} files, {item.size:,} bytes)" for item in lock.data) or "none",
+        "runs": _runs(lock),
+    }
+    return "\n".join(
+        [
+            f"Frozen: {path.name} (sha256 {sha256[:12]}…)",
+            *_aligned(lines),
+            *_gaps(lock.gaps),
+            "Next: envcap build",
+        ]
+    )
+
+
+def describe_build(lock: Lock, context: Context, image: Image | None, output: Path | None) -> str:
+    """Summarise what was built, or the folder that was written."""
+    if image is None:
+        lines = [
+            f"Written: {output} ({len(context.files)} files; nothing was built)",
+            f"  build it   docker build --network none --tag {context.tag} {output}",
+        ]
+        return "\n".join([*lines, *_gaps(lock.gaps)])
+    size = f", {image.size / 1e6:,.0f} MB" if image.size else ""
+    lines = [f"Built: {image.reference} ({image.engine}{size})", *_gaps(lock.gaps), "Next: envcap verify"]
+    return "\n".join(lines)
+
+
+def describe_judgement(judgement: Judgement, lock: Lock) -> str:
+    """Give the verdict, the table of outputs, what is inside, and what the verdict does not cover."""
+    lines = [f"{judgement.verdict.value}: {_reasons(judgement)}", ""]
+    if judgement.checks:
+        lines += [_table_text(_checks_table(judgement.checks)), ""]
+    lines += [_inside(judgement, lock), *_findings(judgement)]
+    lines += [f"Not covered: {note}" for note in judgement.notes]
+    lines += _catches(judgement)
+    lines += _gaps(judgement.gaps)
+    return "\n".join(lines)
+
+
+def _reasons(judgement: Judgement) -> str:
+    first, *more = judgement.reasons
+    return first if not more else "\n".join([first, *(f"  {reason}" for reason in more)])
+
+
+def _checks_table(checks: list[Check]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("output", "frozen", "came back", "tolerance", "judgement"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        judged = check.verdict.value if check.judged else "not judged"
+        detail = f"{judged}: {check.detail}" if check.detail else judged
+        table.add_row(*(_plain(cell) for cell in (check.name, check.frozen, check.observed, check.tolerance, detail)))
+    return table
+
+
+def _table_text(table: "Table") -> str:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    Console(file=stream, width=_WIDTH, color_system=None, markup=False, emoji=False, highlight=False).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _inside(judgement: Judgement, lock: Lock) -> str:
+    fatal = any(finding.fatal for finding in judgement.findings)
+    claim = "not what the lock says" if fatal else "as locked"
+    return (
+        f"Inside ({judgement.engine} {judgement.image}): {len(lock.packages)} packages, "
+        f"{lock.python.implementation} {lock.python.version}: {claim}"
+    )
+
+
+def _findings(judgement: Judgement) -> list[str]:
+    return [
+        f"  {item.where} `{item.subject}`: frozen {item.frozen}, inside {item.observed}" for item in judgement.findings
+    ]
+
+
+def _catches(judgement: Judgement) -> list[str]:
+    if judgement.verdict is not Verdict.EQUIVALENT:
+        return []
+    shown = [f"{check.name} {check.catches}" for check in judgement.checks if check.judged and check.catches]
+    return [f"Smallest shift that would have been caught: {', '.join(shown)}"]
+
+
+def _base(base: Base) -> str:
+    return f"{base.reference}@{base.digest[:19]}…" if base.digest else f"{base.reference}, digest unknown"
+
+
+def _code(code: Code) -> str:
+    parts = [f"{code.files} files"]
+    if code.commit:
+        parts.append(f"commit {code.commit[:12]}")
+    if code.patch:
+        parts.append("uncommitted changes")
+    if code.untracked:
+        parts.append(f"{len(code.untracked)} untracked")
+    return ", ".join(parts)
+
+
+def _runs(lock: Lock) -> str:
+    seconds = sum(run.seconds for run in lock.runs) / len(lock.runs)
+    steady = all(run.metrics == lock.runs[0].metrics for run in lock.runs)
+    names = sorted(lock.runs[0].metrics, key=lambda name: name != lock.declaration.primary)
+    shown = ", ".join(
+        f"{name} {_values([run.metrics.get(name) for run in lock.runs])}" for name in names[:_MOST_METRICS]
+    )
+    more = f" and {len(names) - _MOST_METRICS} more" if len(names) > _MOST_METRICS else ""
+    agree = "" if len(lock.runs) == 1 else (", all equal" if steady else ", not all equal")
+    return f"{len(lock.runs)} of {seconds:.1f} s each{agree}: {shown}{more}"
+
+
+def _values(values: Iterable[object]) -> str:
+    texts = list(dict.fromkeys(str(value) for value in values))
+    return texts[0] if len(texts) == 1 else f"{texts[0]} … {texts[-1]}"
+
+
+def _gaps(gaps: list[Gap]) -> list[str]:
+    if not gaps:
+        return ["Gaps: none"]
+    lines = [f"Gaps: {len(gaps)} things could not be learned or pinned"]
+    for gap in gaps[:_MOST_GAPS]:
+        lines.append(f"  {gap.where} `{gap.subject}`: {gap.reason}")
+        lines.append(f"    so {gap.consequence}")
+    if len(gaps) > _MOST_GAPS:
+        lines.append(f"  and {len(gaps) - _MOST_GAPS} more in the lock, under `tool.envcap.gaps`")
+    return [_plain(line) for line in lines]
+
+
+def _aligned(lines: _LINES) -> list[str]:
+    width = max(map(len, lines))
+    return [f"  {name:<{width}}  {_plain(text)}" for name, text in lines.items()]

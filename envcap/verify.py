@@ -1,0 +1,222 @@
+"""Verify: rerun the evaluation inside the image, look at what is in there, and judge."""
+
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from envcap import lockfile
+from envcap.build import require_frozen_code
+from envcap.compare.artifact import judge_artifact
+from envcap.compare.conclusion import conclude
+from envcap.compare.environment import compare_environment
+from envcap.compare.number import judge_metric
+from envcap.config import STDOUT_JSON
+from envcap.engines import open_engine
+from envcap.engines.engine import Engine
+from envcap.errors import EnvcapError, NotRunError, RefusedError
+from envcap.evaluate.collect import collect_artifacts, collect_metrics
+from envcap.model.evaluation import Artifact, Metric
+from envcap.model.facts import Facts
+from envcap.model.image import Image, Mount, Outcome, Task
+from envcap.model.lock import Lock
+from envcap.model.progress import Progress, Tell, say_nothing
+from envcap.model.struct import Data
+from envcap.model.verdict import Check, Judgement
+from envcap.places import lock_store
+from envcap.probe.handover import decode, pack
+from envcap.project.inputs import changed_data
+from envcap.store import Store
+
+_PROBE = ".envcap-probe.pyz"
+_PROBE_SECONDS = 120.0
+
+
+class VerifyRequest(Data, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    project: Path
+    name: str = "envcap"
+    engine: str = "auto"
+    image: str | None = None
+    timeout: float | None = None  # seconds; None for what was frozen
+    memory: int | None = None  # bytes
+    network: bool = False
+    frozen_code: bool = False
+    strict: bool = False
+
+
+def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
+    """Run the frozen evaluation in the image and judge what came back; give the judgement and the lock.
+
+    Raises RefusedError when lock, code, data or image are not what was frozen, NotRunError when it could not run;
+    a run that gave other results is not an error but a verdict.
+    """
+    project = request.project.resolve()
+    lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
+    lockfile.require_no_gaps(lock, strict=request.strict)
+    if not request.frozen_code:
+        require_frozen_code(project, lock)
+    _require_frozen_data(project, lock)
+    started = time.monotonic()
+    with closing(open_engine(request.engine, project, tell=tell)) as engine:
+        image = _find_image(engine, request, lock, sha256)
+        _show_before_running(engine, image, lock, tell)
+        facts = _probe(engine, image)
+        with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
+            results = Path(name)
+            outcome = engine.run(image, _task(request, lock, project), results=results, tell=tell)
+            _require_ended_well(outcome, lock, request)
+            checks = judge_outputs(lock, results, stdout=outcome.stdout, store=lock_store(project))
+        findings = compare_environment(lock, facts)
+        verdict, reasons = conclude(checks, findings)
+        judgement = Judgement(
+            verdict=verdict,
+            reasons=reasons,
+            checks=checks,
+            findings=findings,
+            gaps=lock.gaps,
+            notes=list(engine.not_rebuilt),
+            engine=engine.name,
+            image=image.reference,
+            lock=sha256,
+            seconds=round(time.monotonic() - started, 3),
+        )
+    return judgement, lock
+
+
+def judge_outputs(lock: Lock, results: Path, *, stdout: str, store: Store) -> list[Check]:
+    """Judge every declared output in `results` against the frozen runs; the primary metric comes first."""
+    declaration = lock.declaration
+    try:
+        observed = collect_metrics(results, declaration, stdout=stdout)
+    except NotRunError:
+        # It ran and ended well, but the metrics are not there: that is a different result, not a failed step.
+        observed = {}
+    frozen: dict[str, list[Metric]] = {}
+    for run in lock.runs:
+        for name, value in run.metrics.items():
+            frozen.setdefault(name, []).append(value)
+    names = [*frozen, *(name for name in observed if name not in frozen)]
+    names.sort(key=lambda name: name != declaration.primary)
+    checks = [
+        judge_metric(name, frozen.get(name, []), observed.get(name), declaration.tolerance.get(name)) for name in names
+    ]
+    return checks + _judge_artifacts(lock, results, store)
+
+
+def _judge_artifacts(lock: Lock, results: Path, store: Store) -> list[Check]:
+    observed = {item.path: item for item in collect_artifacts(results, lock.declaration)}
+    frozen: dict[str, list[Artifact]] = {}
+    for run in lock.runs:
+        for item in run.artifacts:
+            frozen.setdefault(item.path, []).append(item)
+    return [
+        judge_artifact(
+            path,
+            frozen.get(path, []),
+            observed.get(path),
+            lock.declaration.tolerance.get(path),
+            contents=_contents(frozen.get(path, []), results / path, store),
+        )
+        for path in sorted({*frozen, *observed})
+    ]
+
+
+def _contents(frozen: list[Artifact], new: Path, store: Store) -> tuple[bytes, bytes] | None:
+    """Give the kept bytes of a frozen run and the new ones, where both are here."""
+    for item in reversed(frozen):
+        kept = store.find(item.sha256, Path(item.path).name)
+        if kept is not None and new.is_file():
+            return kept.read_bytes(), new.read_bytes()
+    return None
+
+
+def _require_frozen_data(project: Path, lock: Lock) -> None:
+    changes = changed_data(project, lock.data)
+    if changes:
+        raise RefusedError(
+            f"The data are not what was frozen: {'; '.join(changes[:5])}.",
+            hint="Put the frozen data back, or `envcap freeze` again if the change is meant.",
+        )
+
+
+def _find_image(engine: Engine, request: VerifyRequest, lock: Lock, sha256: str) -> Image:
+    from envcap.render.context import default_tag
+
+    reference = request.image or default_tag(lock, lock_sha256=sha256)
+    image = engine.find(reference)
+    if image is None:
+        raise NotRunError(
+            f"There is no image `{reference}` to run the evaluation in.",
+            hint=f"Build it: `envcap build --engine {engine.name}`.",
+        )
+    if image.lock_sha256 != sha256:
+        was = f"the lock {image.lock_sha256[:12]}…" if image.lock_sha256 else "no lock"
+        raise RefusedError(
+            f"The image `{reference}` was built from {was}, not from this one ({sha256[:12]}…).",
+            hint=f"Build it again: `envcap build --engine {engine.name}`.",
+        )
+    return image
+
+
+def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -> None:
+    """Show what will run: a lock is someone else's program."""
+    tell(
+        Progress(
+            kind="step", text=f"running `{' '.join(lock.declaration.command)}` in {engine.name} `{image.reference}`"
+        )
+    )
+    for item in lock.data:
+        tell(Progress(kind="notice", text=f"it reads `{item.path}` ({item.files} files, {item.size:,} bytes)"))
+    for note in engine.not_rebuilt:
+        tell(Progress(kind="notice", text=note))
+
+
+def _probe(engine: Engine, image: Image) -> Facts:
+    """Run the same probe that described the live environment at freeze."""
+    task = Task(command=["python", "-B", _PROBE], files={_PROBE: pack()}, timeout=_PROBE_SECONDS)
+    with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
+        outcome = engine.run(image, task, results=Path(name), tell=say_nothing)
+    if outcome.code != 0:
+        said = "\n".join(f"  {line}" for line in outcome.tail[-8:])
+        raise NotRunError(f"The image cannot be inspected: the probe ended with code {outcome.code}.\n{said}")
+    return decode(outcome.stdout.encode())
+
+
+def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
+    declaration = lock.declaration
+    outputs = [] if declaration.metrics == STDOUT_JSON else [declaration.metrics]
+    return Task(
+        command=declaration.command,
+        timeout=request.timeout or declaration.timeout,
+        outputs=[*outputs, *declaration.artifacts],
+        mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
+        memory=request.memory,
+        network=request.network,
+    )
+
+
+def _require_ended_well(outcome: Outcome, lock: Lock, request: VerifyRequest) -> None:
+    """Raise NotRunError with the last lines unless the evaluation ended by itself and well."""
+    said = "\n".join(f"  {line}" for line in outcome.tail[-12:])
+    command = " ".join(lock.declaration.command)
+    if outcome.out_of_memory:
+        raise _not_run(f"The evaluation ran out of memory: `{command}`.", said, "Allow it more with `--memory`.")
+    if outcome.timed_out:
+        limit = request.timeout or lock.declaration.timeout
+        raise _not_run(
+            f"The evaluation did not end within {limit:g} s and was stopped: `{command}`.",
+            said,
+            "Give it longer with `--timeout`, for example `--timeout 2h`.",
+        )
+    if outcome.code != 0:
+        raise _not_run(
+            f"The evaluation failed inside with exit code {outcome.code}: `{command}`.",
+            said,
+            "It ran when it was frozen. Does it need the network, a file outside the project, or a gap of the lock?",
+        )
+
+
+def _not_run(message: str, said: str, hint: str) -> EnvcapError:
+    return NotRunError(f"{message}\n{said}".rstrip(), hint=hint)
