@@ -1,0 +1,155 @@
+"""What an index page says about one release: JSON (PEP 691) or HTML (PEP 503) in, offers out. Pure."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import msgspec
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from envcap.errors import NotRunError
+from envcap.model.struct import Data
+
+JSON = "application/vnd.pypi.simple.v1+json"
+ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+
+
+class Offer(Data, frozen=True, kw_only=True):
+    """One wheel that an index or a find-links place offers.
+
+    `url` is absolute with the place's own percent-encoding, `index` the credential-free address of the index (None
+    for find-links), `size` in bytes.
+    """
+
+    filename: str
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    index: str | None = None
+    yanked: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether the file is on this machine's file system."""
+        return self.url.startswith("file:")
+
+
+class Wanted(Data, frozen=True, kw_only=True):
+    """One release: the project's normalised name and the version as its metadata spells it."""
+
+    name: str
+    version: str
+
+
+class _File(msgspec.Struct):
+    filename: str
+    url: str
+    hashes: dict[str, str] = {}
+    size: int | None = None
+    yanked: bool | str = False
+
+
+class _Meta(msgspec.Struct, frozen=True, rename="kebab"):
+    api_version: str = "1.0"
+
+
+class _Project(msgspec.Struct):
+    files: list[_File]
+    meta: _Meta = _Meta()
+
+
+_decoder = msgspec.json.Decoder(_Project)
+
+
+def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> list[Offer]:
+    """Give the wheels of `wanted` on a PEP 691 page that was found at `url`.
+
+    Raises NotRunError when the page is not what the PEP describes.
+    """
+    try:
+        project = _decoder.decode(page)
+    except msgspec.MsgspecError as error:
+        raise NotRunError(f"`{index}` cannot be read: its JSON page is not as PEP 691 has it: {error}.") from error
+    if project.meta.api_version.partition(".")[0] != "1":
+        raise NotRunError(
+            f"`{index}` cannot be read: it speaks version {project.meta.api_version} of the Simple API, envcap knows 1."
+        )
+    return [
+        Offer(
+            filename=file.filename,
+            url=urljoin(url, file.url),
+            sha256=_digest(file.hashes.get("sha256")),
+            size=file.size,
+            index=index,
+            yanked=file.yanked is not False,
+        )
+        for file in wheels_of(wanted, project.files, named=lambda file: file.filename)
+    ]
+
+
+def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None) -> list[Offer]:
+    """Give every wheel that a page with links offers: a PEP 503 project page or a find-links page."""
+    from pypi_simple.html import RepositoryPage
+
+    offers: list[Offer] = []
+    for link in RepositoryPage.from_html(page, base_url=url, from_encoding=encoding).links:
+        target, fragment = urldefrag(link.url)
+        filename = unquote(urlsplit(target).path.rpartition("/")[2])
+        if not filename.endswith(".whl"):
+            continue
+        algorithm, _, digest = fragment.partition("=")
+        sha256 = _digest(digest) if algorithm == "sha256" else None
+        offers.append(
+            Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=_has(link.attrs, "data-yanked"))
+        )
+    return offers
+
+
+def wheels_of(wanted: Wanted, files: Sequence[Any], *, named: Callable[[Any], str]) -> list[Any]:
+    """Give those of `files` whose name says that they are wheels of the wanted release.
+
+    The name of a wheel is `name-version[-build]-python-abi-platform.whl`. A project may have thousands, so a version
+    is parsed only where none is spelt exactly as wanted.
+    """
+    wheels = [(file, parts) for file in files if (parts := _head(named(file))) is not None]
+    exact = [file for file, (name, version) in wheels if version == wanted.version and _same_name(name, wanted.name)]
+    if exact:
+        return exact
+    return [
+        file
+        for file, (name, version) in wheels
+        if _same_name(name, wanted.name) and _same_version(version, wanted.version)
+    ]
+
+
+def _head(filename: str) -> tuple[str, str] | None:
+    if not filename.endswith(".whl"):
+        return None
+    name, _, rest = filename.partition("-")
+    return name, rest.partition("-")[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def _same_name(name: str, wanted: str) -> bool:
+    return canonicalize_name(name) == wanted
+
+
+@functools.lru_cache(maxsize=4096)
+def _same_version(version: str, wanted: str) -> bool:
+    try:
+        return Version(version.replace("_", "-")) == Version(wanted)
+    except InvalidVersion:
+        return False
+
+
+def _digest(text: str | None) -> str | None:
+    """Give a sha256 in lower-case hex, or None for anything else."""
+    if text is None or len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
+        return None
+    return text.lower()
+
+
+def _has(attributes: Any, name: str) -> bool:
+    return name in (attributes or {})

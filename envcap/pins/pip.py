@@ -1,0 +1,95 @@
+"""Every Python package as an immutable reference: classify, look up, identify, carry. The table of contents of pins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from packaging.utils import canonicalize_name
+
+from envcap.model.facts import Distribution, Facts
+from envcap.model.lock import Package
+from envcap.model.progress import Progress, Tell
+from envcap.pins.carry import Carrier, Pinned
+from envcap.pins.classify import Kind, classify, not_carried
+from envcap.pins.configuration import Configuration
+from envcap.pins.index import look_up
+from envcap.pins.pages import Offer, Wanted
+from envcap.pins.threads import run_each
+from envcap.store import Store
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Pinned", "pin"]
+
+
+def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell) -> Pinned:
+    """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
+
+    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. Raises
+    NotRunError when an index cannot be read.
+    """
+    from envcap.pins.session import open_session
+
+    classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
+    wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
+    with open_session(configuration) as session:
+        offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
+        carrier = Carrier(prefix=Path(facts.prefix), session=session, store=store, cache=cache)
+        parts: list[Pinned] = []
+        for done, (distribution, kind) in enumerate(classified, start=1):
+            parts.append(_pin_one(distribution, kind, carrier=carrier, offers=offers))
+            tell(Progress(kind="count", text="pinning packages", done=done, total=len(classified)))
+        packages = _with_sizes([package for part in parts for package in part.packages], session=session)
+    return Pinned(
+        packages=sorted(packages, key=lambda package: package.name),
+        gaps=sorted((gap for part in parts for gap in part.gaps), key=lambda gap: gap.subject.lower()),
+    )
+
+
+def _release(distribution: Distribution) -> Wanted:
+    return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
+
+
+def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers: dict[Wanted, list[Offer]]) -> Pinned:
+    url = distribution.direct_url.url if distribution.direct_url else ""
+    match kind:
+        case "index":
+            return carrier.from_offers(distribution, offers[_release(distribution)])
+        case "archive":
+            return carrier.from_archive(distribution, url)
+        case "local":
+            return carrier.from_file(distribution, url)
+        case "built":
+            return carrier.from_source(distribution)
+        case "conda":
+            return carrier.from_conda(distribution)
+        case _:
+            return Pinned(gaps=[not_carried(distribution, kind)])
+
+
+def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[Package]:
+    """Give the packages with the size of each file, where its server tells: HTML pages state none."""
+    unknown = [package for package in packages if package.wheel.size is None and package.wheel.url is not None]
+    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=8))
+    return [
+        msgspec.structs.replace(package, wheel=msgspec.structs.replace(package.wheel, size=sizes[package]))
+        if package in sizes
+        else package
+        for package in packages
+    ]
+
+
+def _ask_size(package: Package, *, session: requests.Session) -> int | None:
+    import requests
+
+    try:
+        with session.head(
+            package.wheel.url or "", headers={"Accept-Encoding": "identity"}, allow_redirects=True
+        ) as response:
+            stated = response.headers.get("Content-Length", "")
+            return int(stated) if response.status_code == 200 and stated.isdecimal() else None
+    except requests.RequestException:
+        return None

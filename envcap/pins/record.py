@@ -1,0 +1,78 @@
+"""Proving by content which wheel was installed: the RECORD inside a wheel against the RECORD that is installed.
+
+The format of RECORD is that of the binary distribution format (PEP 427) and of PEP 376. Nothing here asks the network:
+a wheel is any seekable binary file.
+"""
+
+import base64
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+# Written by installers beside what the wheel holds.
+INSTALLER_FILES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
+_SIGNATURES = {"RECORD.jws", "RECORD.p7s"}
+_DATA = re.compile(r"[^/]+\.data/(?P<scheme>[^/]+)/(?P<path>.*)")
+
+Rows = dict[str, str]  # path -> `algorithm=digest`, empty where the RECORD states none
+
+
+def parse_record(text: str) -> Rows:
+    """Give path and hash of each row; of a path that occurs twice, the last."""
+    return {row[0]: row[1] if len(row) > 1 else "" for row in csv.reader(io.StringIO(text)) if row and row[0]}
+
+
+def installed_rows(metadata: Path) -> Rows:
+    """Give the rows of the RECORD in the .dist-info folder `metadata`, none where there is no RECORD."""
+    try:
+        return parse_record((metadata / "RECORD").read_text("utf-8", errors="replace"))
+    except OSError:
+        return {}
+
+
+def wheel_rows(file: IO[bytes]) -> Rows:
+    """Give the rows of the RECORD inside a wheel; none where it has no RECORD or is not a zip."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
+            return parse_record(archive.read(names[0]).decode("utf-8", errors="replace")) if len(names) == 1 else {}
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, EOFError):
+        return {}
+
+
+def same_contents(wheel: Mapping[str, str], installed: Mapping[str, str]) -> bool:
+    """Tell whether every file that the wheel puts below the site directory is installed, and no other is.
+
+    What installers add or rewrite is left aside: their own metadata files, byte code, and everything outside the
+    site directory, where scripts get another first line. Hashes are compared as each RECORD states them.
+    """
+    held = _comparable(wheel)
+    return bool(held) and held == _comparable(installed)
+
+
+def _comparable(rows: Mapping[str, str]) -> Rows:
+    compared: Rows = {}
+    for path, digest in rows.items():
+        match = _DATA.fullmatch(path)
+        if match is not None and match["scheme"] not in {"purelib", "platlib"}:
+            continue
+        inside = match["path"] if match is not None else path
+        if not _is_generated(inside):
+            compared[inside] = digest
+    return compared
+
+
+def _is_generated(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    if folder.endswith(".dist-info") and (name in INSTALLER_FILES or name in _SIGNATURES):
+        return True
+    return path.startswith(("../", "/")) or name.endswith(".pyc")
+
+
+def encode_digest(digest: bytes) -> str:
+    """Give a sha256 digest as RECORD writes it: urlsafe base64 without padding (PEP 376)."""
+    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,212 @@
+"""Installed files back into a wheel, the same bytes each time. It reads the environment and writes one file.
+
+The format is PEP 427. Scripts that an installer makes from entry points, byte code and what installers note down are
+left out: the next installer makes them anew.
+"""
+
+import configparser
+import hashlib
+import os
+import re
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from envcap.model.facts import Distribution
+from envcap.model.struct import Data
+from envcap.pins.identify import expand
+from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows
+from envcap.store import Store
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
+_SITE = re.compile(r"lib(64)?/(python|pypy)[\d.]+/(site|dist)-packages")
+# What pip, uv and distlib put where a path is too long for a `#!` line.
+_SHELL_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*python[^\n]*\n' '''\n")
+_SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
+_NAMES_LEFT_OUT = INSTALLER_FILES | {"RECORD.jws", "RECORD.p7s", "provenance_url.json"}
+
+
+class CannotRepackError(Exception):
+    """The files cannot be made into a wheel; the text says why, as the reason of a Gap."""
+
+
+class Repacked(Data, frozen=True, kw_only=True):
+    """A wheel that was put into a store. `size` in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class _Member(Data, frozen=True, kw_only=True):
+    name: str  # in the wheel
+    source: Path
+    script: bool = False
+
+
+def repack(distribution: Distribution, *, prefix: Path, store: Store) -> Repacked:
+    """Make a wheel of the files that `distribution` has installed and add it to `store`.
+
+    `prefix` is sys.prefix of the environment. Raises CannotRepackError when a file is gone, lies outside the prefix,
+    or the metadata does not say what there is to take.
+    """
+    stem = _stem(distribution)
+    members = sorted(_members(distribution, stem=stem, prefix=prefix), key=lambda member: member.name)
+    scratch = store.root / "incoming"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        path = Path(folder) / _wheel_name(distribution, stem)
+        try:
+            _write(path, members, record=f"{stem}.dist-info/RECORD")
+        except OSError as error:
+            raise CannotRepackError(f"`{error.filename}` cannot be read: {error.strerror}") from error
+        size = path.stat().st_size
+        return Repacked(name=path.name, sha256=store.add_file(path), size=size)
+
+
+def _stem(distribution: Distribution) -> str:
+    """Give `name-version` as the wheel's file and folder names begin: as installed where that is well-formed."""
+    installed = Path(distribution.path).name.removesuffix(".dist-info")
+    if re.fullmatch(r"[\w.]+-[\w.+!]+", installed):
+        return installed
+    return f"{canonicalize_name(distribution.name).replace('-', '_')}-{distribution.version.replace('-', '_')}"
+
+
+def _wheel_name(distribution: Distribution, stem: str) -> str:
+    tags = expand(distribution.tags)
+    if not tags:
+        raise CannotRepackError("its metadata has no WHEEL file that says what it runs on")
+    interpreters = ".".join(sorted({tag.interpreter for tag in tags}))
+    abis = ".".join(sorted({tag.abi for tag in tags}))
+    platforms = ".".join(sorted({tag.platform for tag in tags}))
+    build = f"-{distribution.build_tag}" if distribution.build_tag else ""
+    name = f"{stem}{build}-{interpreters}-{abis}-{platforms}.whl"
+    try:
+        parse_wheel_filename(name)
+    except InvalidWheelFilename as error:
+        raise CannotRepackError(f"no wheel can have its name and version: {error}") from error
+    return name
+
+
+def _members(distribution: Distribution, *, stem: str, prefix: Path) -> Iterator[_Member]:
+    metadata = Path(distribution.path)
+    site = metadata.parent
+    rows = installed_rows(metadata)
+    if not rows:
+        raise CannotRepackError("it has no RECORD of its files")
+    root = _root(site, prefix)
+    made = _made_scripts(metadata)
+    taken: set[str] = set()
+    for row in rows:
+        path = Path(os.path.normpath(site / row))
+        if _is_left_out(path, metadata) or (path.parent == root / "bin" and path.name in made):
+            continue
+        name, script = _place(path, metadata=metadata, root=root, stem=stem)
+        if name in taken:
+            continue
+        taken.add(name)
+        yield _Member(name=name, source=_readable(path, root), script=script)
+
+
+def _root(site: Path, prefix: Path) -> Path:
+    """Give the folder under which the packages of `site` put their scripts and data files."""
+    if _SITE.fullmatch("/".join(site.parts[-3:])):
+        return site.parents[2]
+    return prefix
+
+
+def _is_left_out(path: Path, metadata: Path) -> bool:
+    if path.suffix in {".pyc", ".pyo"} or "__pycache__" in path.parts:
+        return True
+    return path.parent == metadata and (
+        path.name in _NAMES_LEFT_OUT or re.fullmatch(r"uv_\w+\.json", path.name) is not None
+    )
+
+
+def _place(path: Path, *, metadata: Path, root: Path, stem: str) -> tuple[str, bool]:
+    """Give where a file goes in the wheel, and whether it is a script."""
+    if path.is_relative_to(metadata):
+        return f"{stem}.dist-info/{path.relative_to(metadata).as_posix()}", False
+    if path.is_relative_to(metadata.parent):
+        return path.relative_to(metadata.parent).as_posix(), False
+    if path.parent == root / "bin":
+        return f"{stem}.data/scripts/{path.name}", True
+    if path.is_relative_to(root):
+        return f"{stem}.data/data/{path.relative_to(root).as_posix()}", False
+    raise CannotRepackError(f"its file `{path}` lies outside the environment")
+
+
+def _readable(path: Path, root: Path) -> Path:
+    """Give the file to read for `path`. A link counts only where it stays inside the environment."""
+    try:
+        source = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise CannotRepackError(f"its file `{path}` is gone") from error
+    if not source.is_relative_to(root.resolve()):
+        raise CannotRepackError(f"its file `{path}` is a link out of the environment")
+    if not source.is_file():
+        raise CannotRepackError(f"`{path}` is not a regular file")
+    return source
+
+
+def _made_scripts(metadata: Path) -> set[str]:
+    """Give the names of scripts that installers make from entry_points.txt."""
+    parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # names keep their case
+    try:
+        parser.read(metadata / "entry_points.txt", encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return set()
+    sections = ("console_scripts", "gui_scripts")
+    return {name for section in sections if parser.has_section(section) for name in parser.options(section)}
+
+
+def _write(path: Path, members: list[_Member], *, record: str) -> None:
+    rows: list[str] = []
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            digest, size = _add(archive, member)
+            rows.append(f"{_quoted(member.name)},{encode_digest(digest)},{size}\n")
+        rows.append(f"{_quoted(record)},,\n")
+        archive.writestr(_entry(record, executable=False), "".join(rows))
+
+
+def _add(archive: zipfile.ZipFile, member: _Member) -> tuple[bytes, int]:
+    """Add one file; give the sha256 and the size of what was added."""
+    status = member.source.stat()
+    entry = _entry(member.name, executable=member.script or bool(status.st_mode & stat.S_IXUSR))
+    entry.file_size = status.st_size
+    digest = hashlib.sha256()
+    size = 0
+    with member.source.open("rb") as file, archive.open(entry, "w", force_zip64=status.st_size >= 1 << 31) as target:
+        for piece in _pieces(file, script=member.script):
+            digest.update(piece)
+            size += target.write(piece)
+    return digest.digest(), size
+
+
+def _pieces(file: IO[bytes], *, script: bool) -> Iterator[bytes]:
+    first = file.read(1 << 20)
+    if script:
+        first = _SHELL_SHEBANG.sub(b"#!python\n", first, count=1) if _SHELL_SHEBANG.match(first) else first
+        first = _SHEBANG.sub(b"#!python\n", first, count=1) if _SHEBANG.match(first) else first
+    yield first
+    while piece := file.read(1 << 20):
+        yield piece
+
+
+def _entry(name: str, *, executable: bool) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.create_system = 3  # Unix, so that the permissions below count
+    entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    return entry
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if any(mark in name for mark in ',"\r\n') else name
