@@ -2,13 +2,11 @@
 
 import functools
 import importlib.util
-import io
 import os
 import re
 import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,13 +14,12 @@ import msgspec
 
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.facts import Facts
-from envcap.probe.target.program import BEGIN, END
+from envcap.probe.target.frame import FORMAT, unframe
 from envcap.process import capture
 from envcap.redact import redact_text
 
 _TARGET = Path(__file__).with_name("target")
 _PACKAGE = "envcap_probe"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _PURPOSE = "Describing the environment"
 _NAME_ANOTHER = "Name the Python of the environment with `--python PATH`."
 _INSTALL_APART = (
@@ -34,26 +31,20 @@ _TOO_OLD = re.compile(rb"-----ENVCAP PYTHON TOO OLD ([0-9.]+)-----")
 
 @functools.cache
 def pack() -> bytes:
-    """Give the probe as a zipapp: run it with `python -B FILE`, hand its standard output to `decode`.
+    """Give the probe as one script: run it with `python -B FILE`, hand its standard output to `decode`.
 
-    The same bytes every time: fixed times and modes, sorted names, nothing compressed (an interpreter may lack zlib).
+    The same bytes every time, in ASCII, with the NVML binding of envcap's own environment inside.
     """
-    files = {"__main__.py": (_TARGET / "__main__.py").read_bytes()}
-    for source in _TARGET.glob("*.py"):
-        if source.name != "__main__.py":
-            files[f"{_PACKAGE}/{source.name}"] = source.read_bytes()
+    sources = {
+        _PACKAGE if path.stem == "__init__" else f"{_PACKAGE}.{path.stem}": path.read_text(encoding="utf-8")
+        for path in sorted(_TARGET.glob("*.py"))
+    }
+    entry = sources.pop(f"{_PACKAGE}.__main__")
     # A GPU that is met without the binding becomes a Gap, so its absence is not an error here.
     binding = importlib.util.find_spec("pynvml")
     if binding is not None and binding.origin is not None and Path(binding.origin).name == "pynvml.py":
-        files["pynvml.py"] = Path(binding.origin).read_bytes()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.create_system = 3  # Unix, wherever envcap runs
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, files[name])
-    return buffer.getvalue()
+        sources["pynvml"] = Path(binding.origin).read_text(encoding="utf-8")
+    return entry.replace("SOURCES = {}", f"SOURCES = {sources!a}", 1).encode("ascii")
 
 
 def probe_host(python: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Facts:
@@ -62,15 +53,18 @@ def probe_host(python: Path, *, env: Mapping[str, str] | None = None, cwd: Path 
     `env` (by default this process's) and `cwd` are those of the programs that will be run with it: PYTHONPATH and the
     like are honoured. Raises NotRunError when `python` cannot be started, is too old or no Python, or crashes.
     """
+    # A relative path is meant from here, not from `cwd`; a bare name is looked up on the PATH.
+    program_path = python if len(python.parts) == 1 else python.absolute()
     with tempfile.TemporaryDirectory(prefix="envcap-probe-") as folder:
-        program = Path(folder, "probe.pyz")
+        program = Path(folder, "probe.py")
         program.write_bytes(pack())
         try:
             # -B because a description must not leave .pyc files behind.
-            done = capture([python, "-B", program], purpose=_PURPOSE, cwd=cwd, env=env, check=False)
+            done = capture([program_path, "-B", program], purpose=_PURPOSE, cwd=cwd, env=env, check=False)
         except NotRunError as error:
             raise NotRunError(error.message, hint=_NAME_ANOTHER) from error
-    if done.returncode == 0 or END.encode() in done.stdout or _TOO_OLD.search(done.stdout):
+    # An exit handler of the environment's may fail after the document is complete.
+    if done.returncode == 0 or unframe(done.stdout) is not None:
         return decode(done.stdout, source=str(python))
     said = done.stderr.decode(errors="replace").strip().splitlines()[-8:]
     detail = "".join(f"\n  {redact_text(line)}" for line in said)
@@ -89,17 +83,20 @@ def decode(output: bytes, *, source: str = "python") -> Facts:
             f"{_PURPOSE} failed: `{source}` is Python {old.group(1).decode()}, and envcap needs 3.6 or newer.",
             hint=_NAME_ANOTHER,
         )
-    # The last frame: text before it comes from .pth files, text after it from exit handlers.
-    _, begin, rest = output.rpartition(BEGIN.encode())
-    document, end, _ = rest.partition(END.encode())
-    if not (begin and end):
-        shown = redact_text(output[:200].decode(errors="replace").strip())
-        said = f"printed `{shown}` instead of facts" if shown else "printed nothing"
+    document = unframe(output)
+    if document is None:
+        lines = redact_text(output.decode(errors="replace")).strip().splitlines()
+        said = f"printed `{lines[0][:80]}` instead of facts" if lines else "printed nothing"
         raise NotRunError(f"{_PURPOSE} failed: `{source}` {said}; it does not seem to be a Python.", hint=_NAME_ANOTHER)
     try:
-        return msgspec.json.decode(document.strip(), type=Facts)
+        facts = msgspec.json.decode(document, type=Facts)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotRunError(f"{_PURPOSE} failed: what `{source}` printed cannot be understood: {error}.") from error
+    if facts.format != FORMAT:
+        raise NotRunError(
+            f"{_PURPOSE} failed: `{source}` printed format {facts.format}, and this envcap reads {FORMAT}."
+        )
+    return facts
 
 
 def find_python(explicit: Path | None, environ: Mapping[str, str]) -> Path:

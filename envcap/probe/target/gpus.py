@@ -1,6 +1,7 @@
 """The NVIDIA GPUs as NVML describes them. Other makers' accelerators are not looked for."""
 
 import os
+import types
 
 from .gaps import Gaps
 
@@ -26,45 +27,37 @@ def describe_gpus(gaps: Gaps) -> "dict[str, object]":
     except pynvml.NVMLError as error:
         _add_unknown("gpus", "NVML does not start: {}".format(_words(error)), gaps)
         return nothing
-    try:
-        return _Nvml(pynvml, gaps).describe()
-    finally:
-        pynvml.nvmlShutdown()
+    # No nvmlShutdown: the process ends soon, and one that fails would cost the answer.
+    return _Nvml(pynvml, gaps).describe()
 
 
 class _Nvml:
-    """Questions to an initialised NVML. Whatever it refuses is None, with a Gap unless the hardware just lacks it."""
+    """Questions to an initialised NVML. Whatever it refuses is None, and a Gap unless the hardware just lacks it."""
 
-    def __init__(self, nvml: "object", gaps: Gaps) -> None:
+    def __init__(self, nvml: types.ModuleType, gaps: Gaps) -> None:
         self._nvml = nvml
-        self._error = getattr(nvml, "NVMLError")  # type: type[Exception]  # noqa: B009
-        self._unsupported = getattr(nvml, "NVMLError_NotSupported")  # type: type[Exception]  # noqa: B009
         self._gaps = gaps
 
     def describe(self) -> "dict[str, object]":
         driver = self._ask("driver", "nvmlSystemGetDriverVersion")
         cuda = self._ask("cuda-driver", "nvmlSystemGetCudaDriverVersion_v2")
         count = self._ask("gpus", "nvmlDeviceGetCount")
-        handles = []
+        gpus = []
         for index in range(count if isinstance(count, int) else 0):
             handle = self._ask("gpu {}".format(index), "nvmlDeviceGetHandleByIndex", index)
             if handle is not None:
-                handles.append((index, handle))
-        return {
-            "gpus": [self._device(index, handle) for index, handle in handles],
-            "driver": _text(driver) or None,
-            "cuda-driver": _cuda_version(cuda),
-        }
+                gpus.append(self._device("gpu {} ".format(index), handle))
+        return {"gpus": gpus, "driver": _text(driver) or None, "cuda-driver": cuda_version(cuda)}
 
-    def _device(self, index: int, handle: object) -> "dict[str, object]":
-        subject = "gpu {}".format(index)
-        memory = self._ask(subject + " memory", "nvmlDeviceGetMemoryInfo", handle, absent_is_normal=False)
-        capability = self._ask(subject + " compute capability", "nvmlDeviceGetCudaComputeCapability", handle)
-        # Both answer [current, pending].
-        mig = self._ask(subject + " mig", "nvmlDeviceGetMigMode", handle, absent_is_normal=True)
-        ecc = self._ask(subject + " ecc", "nvmlDeviceGetEccMode", handle, absent_is_normal=True)
+    def _device(self, subject: str, handle: object) -> "dict[str, object]":
+        name = self._ask(subject + "name", "nvmlDeviceGetName", handle)
+        memory = self._ask(subject + "memory", "nvmlDeviceGetMemoryInfo", handle)
+        capability = self._ask(subject + "compute capability", "nvmlDeviceGetCudaComputeCapability", handle)
+        # Both answer [current, pending]; hardware without them answers "not supported".
+        mig = self._ask(subject + "mig", "nvmlDeviceGetMigMode", handle, absent_is_normal=True)
+        ecc = self._ask(subject + "ecc", "nvmlDeviceGetEccMode", handle, absent_is_normal=True)
         return {
-            "name": _text(self._ask(subject + " name", "nvmlDeviceGetName", handle)),
+            "name": _text(name),
             "memory": int(getattr(memory, "total", 0)),
             "compute-capability": "{}.{}".format(*capability) if isinstance(capability, (list, tuple)) else "",
             "mig": bool(mig[0]) if isinstance(mig, (list, tuple)) else False,
@@ -74,17 +67,22 @@ class _Nvml:
     def _ask(self, subject: str, function: str, *arguments: object, absent_is_normal: bool = False) -> object:
         try:
             return getattr(self._nvml, function)(*arguments)
-        except self._unsupported as error:
-            if not absent_is_normal:
+        except (self._nvml.NVMLError, AttributeError, UnicodeDecodeError) as error:
+            if not (absent_is_normal and isinstance(error, self._nvml.NVMLError_NotSupported)):
                 _add_unknown(subject, "NVML answers: {}".format(_words(error)), self._gaps)
-        except (self._error, AttributeError, UnicodeDecodeError) as error:
-            _add_unknown(subject, "NVML answers: {}".format(_words(error)), self._gaps)
+            return None
+
+
+def cuda_version(number: object) -> "str | None":
+    """Give `12.8` for 12080 (nvmlSystemGetCudaDriverVersion: 1000 * major + 10 * minor)."""
+    if not isinstance(number, int) or number <= 0:
         return None
+    return "{}.{}".format(number // 1000, number % 1000 // 10)
 
 
 def _library_loads() -> bool:
     """Tell whether there is an NVML to ask. Raises OSError or ImportError when there is one out of reach."""
-    # `_ctypes` because `ctypes` costs more than all other modules of the probe together.
+    # `_ctypes`, because `ctypes` costs more. An interpreter may be built without either.
     import _ctypes
 
     try:
@@ -98,13 +96,6 @@ def _library_loads() -> bool:
     return True
 
 
-def _cuda_version(number: object) -> "str | None":
-    """Give `12.8` for 12080 (nvmlSystemGetCudaDriverVersion: 1000 * major + 10 * minor)."""
-    if not isinstance(number, int) or number <= 0:
-        return None
-    return "{}.{}".format(number // 1000, number % 1000 // 10)
-
-
 def _text(value: object) -> str:
     if isinstance(value, bytes):  # nvidia-ml-py before 11.515
         return value.decode("utf-8", "replace")
@@ -113,9 +104,7 @@ def _text(value: object) -> str:
 
 def _words(error: Exception) -> str:
     words = str(error)
-    if words.startswith("b'"):  # the binding prints bytes of nvmlErrorString so
-        words = words[2:-1]
-    return words
+    return words[2:-1] if words.startswith("b'") else words  # the binding may print bytes of nvmlErrorString so
 
 
 def _add_unknown(subject: str, reason: str, gaps: Gaps) -> None:

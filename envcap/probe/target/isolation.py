@@ -6,30 +6,29 @@ _SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
 
 
 class Isolation:
-    """While it is entered, imports reach the standard library and the probe's archive, nothing else.
+    """While it is entered, imports reach the standard library and the probe's own modules, nothing else.
 
     The probe runs without `-I`, so that PYTHONPATH, user site and .pth files apply as they do for the user's
-    programs. `paths` is what came of them, without the archive's own entry. On exit all is as it was, so that
+    programs. `paths` is what came of them, without the folder of the script. On exit all is as it was, so that
     exit handlers which a .pth file or sitecustomize installed find their modules.
     """
 
     def __init__(self) -> None:
-        # The interpreter puts the archive it runs first, whatever site did before (see `sys.path` in its docs).
-        self._archive = sys.path[0]
-        self.paths = sys.path[1:]
+        # The interpreter puts the script's folder first, whatever site did before, but for PYTHONSAFEPATH.
+        entries = sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :]
+        self.paths = list(filter(_is_text, entries))
         self._whole_path = sys.path[:]
         self._finders = sys.meta_path[:]
         self._strangers = {}  # type: dict[str, object]
 
     def __enter__(self) -> "Isolation":
         standard = standard_paths(self.paths)
-        sys.path[:] = [self._archive, *standard]
+        sys.path[:] = standard
         sys.meta_path[:] = [finder for finder in sys.meta_path if _is_own_finder(finder)]
         # A shadowing json.py that sitecustomize imported would otherwise be found in sys.modules.
         for name, module in list(sys.modules.items()):
             origin = getattr(module, "__file__", None)
-            own = name == "__main__" or name.partition(".")[0] == "envcap_probe"
-            if not own and isinstance(origin, str) and not is_standard(origin, standard):
+            if name != "__main__" and isinstance(origin, str) and not is_standard(origin, standard):
                 self._strangers[name] = sys.modules.pop(name)
         return self
 
@@ -47,9 +46,12 @@ def standard_paths(paths: "list[str]") -> "list[str]":
     home = getattr(sys, "_stdlib_dir", None)
     if not isinstance(home, str):
         home = str(sys.modules["encodings"].__file__).rpartition("/encodings/")[0]
-    archive = "/python{}{}.zip".format(*sys.version_info[:2])
-    extensions = ("/lib-dynload", "/lib_pypy", archive)
-    return [home] + [path for path in paths if path != home and path.endswith(extensions)]
+    version = sys.version_info[:2]
+    parts = ("/lib-dynload", "/lib_pypy", "/python{}{}.zip".format(*version))
+    # virtualenv before 20 links some of the library into the environment and leaves the rest where it was.
+    base = getattr(sys, "real_prefix", sys.base_prefix)
+    rests = ["{}/{}/python{}.{}".format(base, library, *version) for library in ("lib", "lib64")]
+    return [home] + [path for path in paths if path != home and (path.endswith(parts) or path in rests)]
 
 
 def is_standard(origin: str, standard: "list[str]") -> bool:
@@ -61,7 +63,13 @@ def is_standard(origin: str, standard: "list[str]") -> bool:
     return False
 
 
+def _is_text(entry: object) -> bool:
+    return isinstance(entry, str)  # imports ignore any other kind
+
+
 def _is_own_finder(finder: object) -> bool:
-    """Tell whether an entry of sys.meta_path is the interpreter's own, which are classes of its bootstrap."""
-    module = getattr(finder, "__module__", "")
-    return isinstance(finder, type) and module.startswith(("_frozen_importlib", "importlib._bootstrap"))
+    """Tell whether an entry of sys.meta_path is the probe's own (see `__main__`) or the interpreter's."""
+    module = str(getattr(finder, "__module__", ""))
+    if isinstance(finder, type):
+        return module.startswith(("_frozen_importlib", "importlib._bootstrap"))
+    return module == "__main__"

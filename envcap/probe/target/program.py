@@ -5,15 +5,12 @@ import os
 import sys
 
 from .distributions import list_distributions
+from .frame import FORMAT, frame
 from .gaps import Gaps
 from .gpus import describe_gpus
 from .hardware import describe_hardware
 from .interpreter import base_prefix, describe_interpreter
 from .system import describe_system
-
-FORMAT = 1
-BEGIN = "-----BEGIN ENVCAP FACTS-----"
-END = "-----END ENVCAP FACTS-----"
 
 
 def run(paths: "list[str]") -> None:
@@ -24,8 +21,7 @@ def run(paths: "list[str]") -> None:
 
         warnings.simplefilter("ignore")
     text = json.dumps(describe(paths), ensure_ascii=False, separators=(",", ":"))
-    # Names of files need not be UTF-8, JSON must be. What was replaced has a Gap from `_check_paths`.
-    write("\n{}\n{}\n{}\n".format(BEGIN, text, END).encode("utf-8", "replace"))
+    write(frame(text))
 
 
 def describe(paths: "list[str]") -> "dict[str, object]":

@@ -1,0 +1,106 @@
+"""GPUs, through the real binding and a small C library that answers as NVML does."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envcap.model.facts import Facts, Gpu
+from envcap.probe.handover import probe_host
+from envcap.probe.target.gpus import cuda_version
+
+# nvml.h of the NVIDIA driver: return codes 3 not supported, 4 no permission, 18 library/driver mismatch.
+_NVML = r"""
+#include <stdlib.h>
+#include <string.h>
+static int told(const char *name, int otherwise) { char *v = getenv(name); return v ? atoi(v) : otherwise; }
+int nvmlInitWithFlags(unsigned flags) { return told("FAKE_INIT", 0); }
+int nvmlInit_v2(void) { return told("FAKE_INIT", 0); }
+int nvmlShutdown(void) { return 0; }
+int nvmlSystemGetDriverVersion(char *text, unsigned size) { strncpy(text, "570.86.10", size); return 0; }
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 12080; return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = told("FAKE_COUNT", 1); return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = (void *)(size_t)(index + 1); return 0; }
+int nvmlDeviceGetName(void *device, char *text, unsigned size)
+{ strncpy(text, "NVIDIA H100 80GB HBM3", size); return 0; }
+int nvmlDeviceGetMemoryInfo(void *device, unsigned long long *memory)
+{ memory[0] = 85520809984ULL; memory[1] = memory[2] = 0; return told("FAKE_MEMORY", 0); }
+int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
+int nvmlDeviceGetMigMode(void *device, unsigned *now, unsigned *next)
+{ *now = *next = 1; return told("FAKE_MIG", 0); }
+int nvmlDeviceGetEccMode(void *device, int *now, int *next) { *now = 1; *next = 0; return told("FAKE_ECC", 0); }
+const char *nvmlErrorString(int code) { return "words of the fake library"; }
+"""
+
+
+@pytest.fixture(scope="module")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a library that answers as NVML does on a machine with an H100."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler is not None, "these tests build a small C library: install a C compiler"
+    folder = tmp_path_factory.mktemp("nvml")
+    (folder / "nvml.c").write_text(_NVML)
+    command = [compiler, "-shared", "-fPIC", "-w", "-o", "libnvidia-ml.so.1", "nvml.c"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
+def _probe(python: Path, folder: Path, **settings: int) -> Facts:
+    env = {"LD_LIBRARY_PATH": str(folder), **{name: str(value) for name, value in settings.items()}}
+    return probe_host(python, env=env)
+
+
+def test_an_h100_under_every_python(interpreter: Path, nvml: Path) -> None:
+    facts = _probe(interpreter, nvml)
+    hardware = facts.hardware
+    assert (hardware.driver, hardware.cuda_driver) == ("570.86.10", "12.8")
+    assert hardware.gpus == [
+        Gpu(name="NVIDIA H100 80GB HBM3", memory=85520809984, compute_capability="9.0", mig=True, ecc=True)
+    ]
+    assert not [gap for gap in facts.gaps if gap.where == "hardware"]
+
+
+def test_a_library_that_does_not_fit_the_driver_is_a_gap(nvml: Path) -> None:
+    facts = _probe(Path(sys.executable), nvml, FAKE_INIT=18)
+    assert (facts.hardware.gpus, facts.hardware.driver) == ([], None)
+    assert [gap.reason for gap in facts.gaps] == ["NVML does not start: RM has detected an NVML/RM version mismatch."]
+
+
+def test_an_error_that_the_binding_does_not_know_is_told_in_the_librarys_words(nvml: Path) -> None:
+    (gap,) = _probe(Path(sys.executable), nvml, FAKE_INIT=4242).gaps
+    assert gap.reason == "NVML does not start: words of the fake library"
+
+
+def test_what_the_hardware_lacks_is_no_gap(nvml: Path) -> None:
+    facts = _probe(Path(sys.executable), nvml, FAKE_MIG=3, FAKE_ECC=3)
+    assert (facts.hardware.gpus[0].mig, facts.hardware.gpus[0].ecc) == (False, None)
+    assert facts.gaps == []
+
+
+def test_what_nvml_refuses_is_a_gap(nvml: Path) -> None:
+    facts = _probe(Path(sys.executable), nvml, FAKE_MEMORY=4, FAKE_ECC=4, FAKE_COUNT=2)
+    assert len(facts.hardware.gpus) == 2
+    assert facts.hardware.gpus[0].ecc is None
+    assert [gap.subject for gap in facts.gaps] == ["gpu 0 memory", "gpu 0 ecc", "gpu 1 memory", "gpu 1 ecc"]
+    assert facts.gaps[0].reason == "NVML answers: Insufficient Permissions"
+
+
+def test_a_driver_without_gpus_is_no_gap(nvml: Path) -> None:
+    facts = _probe(Path(sys.executable), nvml, FAKE_COUNT=0)
+    assert (facts.hardware.gpus, facts.hardware.driver, facts.gaps) == ([], "570.86.10", [])
+
+
+def test_a_library_that_cannot_be_loaded_is_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "libnvidia-ml.so.1").write_bytes(b"no library")
+    (gap,) = _probe(Path(sys.executable), tmp_path).gaps
+    assert gap.reason.startswith("NVML cannot be used: ")
+    assert "libnvidia-ml.so.1" in gap.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(12080, "12.8"), (11040, "11.4"), (13000, "13.0"), (0, None), (None, None)]
+)
+def test_cuda_versions(number: object, text: str | None) -> None:
+    assert cuda_version(number) == text

@@ -1,0 +1,44 @@
+"""The header parser against the standard library's own."""
+
+from email.parser import BytesParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envcap.probe.target.headers import head, parse_headers
+
+_NAMES = st.sampled_from(["Name", "Version", "Tag", "name", "VERSION", "Summary", "Description"])
+_VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+_LINES = st.lists(st.tuples(_NAMES, _VALUES), max_size=8)
+
+
+@given(lines=_LINES, body=st.text(max_size=30), ending=st.sampled_from(["\n", "\r\n"]))
+def test_reads_what_the_email_parser_reads(lines: list[tuple[str, str]], body: str, ending: str) -> None:
+    content = ending.join([*(f"{name}: {value}" for name, value in lines), "", body]).encode()
+    message = BytesParser().parsebytes(content)
+    expected = {name: message.get_all(name, []) for name in ("Name", "Version", "Tag")}
+    assert parse_headers(head(content), ("Name", "Version", "Tag")) == expected
+
+
+@given(content=st.binary(max_size=200))
+def test_never_fails_and_never_invents(content: bytes) -> None:
+    found = parse_headers(content, ("Name",))
+    text = content.decode("utf-8", "replace")
+    assert all(word in text for value in found["Name"] for word in value.split())
+
+
+@given(content=st.binary(max_size=200))
+def test_the_head_holds_all_headers(content: bytes) -> None:
+    assert parse_headers(head(content), ("Name", "Version")) == parse_headers(content, ("Name", "Version"))
+
+
+def test_continues_a_value_on_lines_that_begin_with_a_blank() -> None:
+    assert parse_headers(b"Name: one\n  two\n\tthree\nVersion: 1\n", ("Name",)) == {"Name": ["one two three"]}
+
+
+def test_skips_a_byte_order_mark_and_replaces_what_is_not_utf8() -> None:
+    assert parse_headers(b"\xef\xbb\xbfName: caf\xe9\n", ("Name",)) == {"Name": ["caf\ufffd"]}
+
+
+def test_stops_at_the_first_empty_line() -> None:
+    assert parse_headers(b"Name: a\n\nVersion: 1\n", ("Version",)) == {"Version": []}
