@@ -17,6 +17,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import Mount as DockerMount
+from docker.utils.socket import STDERR, STDOUT, frames_iter
 
 from envcap.archives import unpack
 from envcap.engines.engine import Engine
@@ -32,6 +33,8 @@ _WORK = f"/{CODE_FOLDER}"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what a step writes to stderr
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _PROCESSES = 4096
+_KILL_SECONDS = 30.0
+_NOT_FOUND = 127  # what the init process in the container ends with when it cannot start the command
 _START = "Start it, for example `sudo systemctl start docker`, or use `--engine venv`."
 _OWNER_LABELS = {"dev.envcap.task": "1"}
 
@@ -201,18 +204,19 @@ def _start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome
     started = time.monotonic()
     stdout: list[bytes] = []
     tail: deque[str] = deque(maxlen=40)
-    stream = container.attach(stream=True, logs=True, stdout=True, stderr=True, demux=True)
-    reader = threading.Thread(target=_read, args=(stream, stdout, tail, tell), daemon=True)
-    reader.start()
-    container.start()
-    timed_out = not _wait(container, deadline=started + task.timeout)
-    if timed_out:
-        container.kill()
-        container.wait()
-    reader.join(timeout=30)
+    with _attached(container) as connection:
+        reader = threading.Thread(target=_read, args=(connection, stdout, tail, tell), daemon=True)
+        reader.start()
+        container.start()
+        timed_out = not _wait(container, reader, deadline=started + task.timeout)
+        if timed_out:
+            container.kill()
+            _wait(container, reader, deadline=time.monotonic() + _KILL_SECONDS)
+        reader.join(timeout=_KILL_SECONDS)
     seconds = time.monotonic() - started
-    container.reload()
     state = container.attrs["State"]
+    if int(state["ExitCode"]) == _NOT_FOUND and tail and tail[-1].startswith("[FATAL tini"):
+        raise NotRunError(f"`{task.command[0]}` cannot be started in the image: {tail[-1].partition('] ')[2]}.")
     return Outcome(
         code=int(state["ExitCode"]),
         seconds=seconds,
@@ -224,36 +228,42 @@ def _start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome
     )
 
 
-def _wait(container: "Container", *, deadline: float) -> bool:
-    """Wait for the end in short turns; False when time is up. Short, so that Ctrl-C is heard."""
-    while (left := deadline - time.monotonic()) > 0:
-        if _has_ended(container, seconds=max(1.0, min(left, 30.0))):
-            return True
-    return False
-
-
-def _has_ended(container: "Container", *, seconds: float) -> bool:
+@contextlib.contextmanager
+def _attached(container: "Container") -> Iterator[Any]:
+    """Open the container's output. The SDK hands out the reader and forgets the socket below it: close both."""
+    connection = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 1})
     try:
-        container.wait(timeout=seconds)
-    except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout) as error:
-        if "timed out" not in str(error).lower():
-            raise
-        return False
-    return True
+        yield connection
+    finally:
+        connection.close()
+        socket = getattr(connection, "_sock", None)
+        if socket is not None:
+            socket.close()
 
 
-def _read(stream: Any, stdout: list[bytes], tail: deque[str], tell: Tell) -> None:
+def _wait(container: "Container", reader: threading.Thread, *, deadline: float) -> bool:
+    """Wait for the end; False when time is up. The output ends with the container, or a little before it."""
+    reader.join(timeout=max(0.0, deadline - time.monotonic()))
+    pause = 0.01
+    while True:
+        container.reload()
+        if container.attrs["State"]["Status"] in ("exited", "dead"):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)
+
+
+def _read(connection: Any, stdout: list[bytes], tail: deque[str], tell: Tell) -> None:
     """Collect the container's output; lines of both streams are told as they come."""
-    rest = {0: b"", 1: b""}
-    for pieces in stream:
-        for number, piece in enumerate(pieces):
-            if not piece:
-                continue
-            if number == 0:
-                stdout.append(piece)
-            *lines, rest[number] = (rest[number] + piece).replace(b"\r", b"\n").split(b"\n")
-            for line in lines:
-                _tell_line(line, tail, tell)
+    rest = {STDOUT: b"", STDERR: b""}
+    for number, piece in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
+        if number == STDOUT:
+            stdout.append(piece)
+        *lines, rest[number] = (rest[number] + piece).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            _tell_line(line, tail, tell)
     for line in rest.values():
         if line:
             _tell_line(line, tail, tell)
