@@ -1,9 +1,12 @@
 """The NVIDIA GPUs as NVML describes them. Other makers' accelerators are not looked for."""
 
 import os
-import types
 
 from .gaps import Gaps
+
+TYPE_CHECKING = False  # as in `typing`, which is dear to import
+if TYPE_CHECKING:
+    import types
 
 _LIBRARY = "libnvidia-ml.so.1"
 
@@ -34,7 +37,7 @@ def describe_gpus(gaps: Gaps) -> "dict[str, object]":
 class _Nvml:
     """Questions to an initialised NVML. Whatever it refuses is None, and a Gap unless the hardware just lacks it."""
 
-    def __init__(self, nvml: types.ModuleType, gaps: Gaps) -> None:
+    def __init__(self, nvml: "types.ModuleType", gaps: Gaps) -> None:
         self._nvml = nvml
         self._gaps = gaps
 

@@ -2,12 +2,12 @@
 
 import os
 
+from .document import from_json
+
 
 def parse_direct_url(content: bytes) -> "dict[str, object]":
     """Give a direct_url.json flattened as `envcap.model.facts.DirectUrl` describes it. Raises ValueError."""
-    import json
-
-    document = json.loads(content.decode("utf-8"))
+    document = from_json(content.decode("utf-8"))
     if not isinstance(document, dict) or not isinstance(document.get("url"), str):
         raise ValueError("it has no url")  # noqa: TRY004  (a wrong document, not a programming error)
     found = {"url": document["url"]}  # type: dict[str, object]

@@ -1,10 +1,10 @@
 """Puts the document together and writes it. Runs isolated: see `isolation`."""
 
-import json
 import os
 import sys
 
 from .distributions import list_distributions
+from .document import to_json
 from .frame import FORMAT, frame
 from .gaps import Gaps
 from .gpus import describe_gpus
@@ -20,7 +20,7 @@ def run(paths: "list[str]") -> None:
         import warnings
 
         warnings.simplefilter("ignore")
-    text = json.dumps(describe(paths), ensure_ascii=False, separators=(",", ":"))
+    text = to_json(describe(paths))
     write(frame(text))
 
 
