@@ -28,6 +28,7 @@ class IndexLogin:
         self._places = [*configuration.indexes, *configuration.find_links]
         self._keyring = configuration.keyring
         self._found: dict[str, Login | None] = {}  # by origin, from keyring
+        self._netrc: dict[str, Login | None] = {}  # by origin
         self._lock = threading.Lock()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -45,10 +46,10 @@ class IndexLogin:
         login = place.login if place else None
         if login is not None and login.password is not None:
             return login
-        from requests.utils import get_netrc_auth
-
-        known = get_netrc_auth(url)
-        return Login(user=known[0], password=known[1]) if known else login
+        origin = _origin(url)
+        if origin not in self._netrc:
+            self._netrc[origin] = _read_netrc(url)
+        return self._netrc[origin] or login
 
     def _place(self, url: str) -> Place | None:
         near = [place for place in self._places if not place.local and _origin(place.url) == _origin(url)]
@@ -93,6 +94,13 @@ def _origin(url: str) -> str:
     """Give scheme, host and port: what a login belongs to."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+
+
+def _read_netrc(url: str) -> Login | None:
+    from requests.utils import get_netrc_auth
+
+    known = get_netrc_auth(url)
+    return Login(user=known[0], password=known[1]) if known else None
 
 
 def _sign(request: requests.PreparedRequest, login: Login) -> None:

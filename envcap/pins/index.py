@@ -78,11 +78,7 @@ def look_up(
 
 def _of(release: Wanted, links: Sequence[tuple[Place, list[Offer]]], *, local: bool) -> list[Offer]:
     offers = [offer for place, offers in links if place.local == local for offer in offers]
-    return wheels_of(release, offers, named=_filename)
-
-
-def _filename(offer: Offer) -> str:
-    return offer.filename
+    return wheels_of(release, offers)
 
 
 def _ask(question: _Question, *, session: requests.Session) -> _Answer:
@@ -116,7 +112,7 @@ def _read_page(response: requests.Response, body: bytes, *, wanted: Wanted, inde
     if kind.strip().lower() == JSON:
         return read_json(body, wanted=wanted, url=response.url, index=index)
     offers = read_html(body, url=response.url, encoding=_charset(parameters), index=index)
-    return wheels_of(wanted, offers, named=_filename)
+    return wheels_of(wanted, offers)
 
 
 def _charset(parameters: str) -> str | None:
@@ -160,7 +156,7 @@ def _read_folder(place: Place, wanted: Wanted) -> list[Offer]:
         offers = read_html(page.read_bytes(), url=page.as_uri(), encoding=None, index=place.public)
     else:
         offers = _list(folder, index=place.public)
-    return wheels_of(wanted, offers, named=_filename)
+    return wheels_of(wanted, offers)
 
 
 def _list(folder: Path, *, index: str | None) -> list[Offer]:

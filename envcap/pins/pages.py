@@ -1,8 +1,8 @@
 """What an index page says about one release: JSON (PEP 691) or HTML (PEP 503) in, offers out. Pure."""
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import msgspec
@@ -43,10 +43,14 @@ class Wanted(Data, frozen=True, kw_only=True):
     version: str
 
 
-class _File(msgspec.Struct):
+class _Hashes(msgspec.Struct, gc=False):
+    sha256: str | None = None
+
+
+class _File(msgspec.Struct, gc=False):
     filename: str
     url: str
-    hashes: dict[str, str] = {}
+    hashes: _Hashes
     size: int | None = None
     yanked: bool | str = False
 
@@ -60,6 +64,7 @@ class _Project(msgspec.Struct):
     meta: _Meta = _Meta()
 
 
+_Listed = TypeVar("_Listed", _File, Offer)
 _decoder = msgspec.json.Decoder(_Project)
 
 
@@ -79,13 +84,13 @@ def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> li
     return [
         Offer(
             filename=file.filename,
-            url=urljoin(url, file.url),
-            sha256=_digest(file.hashes.get("sha256")),
+            url=file.url if file.url.startswith(("https://", "http://")) else urljoin(url, file.url),
+            sha256=_digest(file.hashes.sha256),
             size=file.size,
             index=index,
             yanked=file.yanked is not False,
         )
-        for file in wheels_of(wanted, project.files, named=lambda file: file.filename)
+        for file in wheels_of(wanted, project.files)
     ]
 
 
@@ -107,28 +112,22 @@ def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None)
     return offers
 
 
-def wheels_of(wanted: Wanted, files: Sequence[Any], *, named: Callable[[Any], str]) -> list[Any]:
+def wheels_of(wanted: Wanted, files: Sequence[_Listed]) -> list[_Listed]:
     """Give those of `files` whose name says that they are wheels of the wanted release.
 
     The name of a wheel is `name-version[-build]-python-abi-platform.whl`. A project may have thousands, so a version
     is parsed only where none is spelt exactly as wanted.
     """
-    wheels = [(file, parts) for file in files if (parts := _head(named(file))) is not None]
-    exact = [file for file, (name, version) in wheels if version == wanted.version and _same_name(name, wanted.name)]
-    if exact:
-        return exact
-    return [
-        file
-        for file, (name, version) in wheels
-        if _same_name(name, wanted.name) and _same_version(version, wanted.version)
-    ]
+    spelt = f"-{wanted.version}-"
+    exact = [file for file in files if spelt in file.filename and _is_of(wanted, file.filename)]
+    return exact or [file for file in files if _is_of(wanted, file.filename)]
 
 
-def _head(filename: str) -> tuple[str, str] | None:
+def _is_of(wanted: Wanted, filename: str) -> bool:
     if not filename.endswith(".whl"):
-        return None
+        return False
     name, _, rest = filename.partition("-")
-    return name, rest.partition("-")[0]
+    return _same_name(name, wanted.name) and _same_version(rest.partition("-")[0], wanted.version)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,12 +1,17 @@
 """The HTTP session for indexes and files: pip's certificates, proxy, timeout, retries and logins."""
 
 import importlib.metadata
-from typing import Any, Literal
+import os
+import ssl
+import urllib.request
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.retry import Retry
 
 from envcap.errors import NotRunError
@@ -27,21 +32,65 @@ def open_session(configuration: Configuration) -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = f"envcap/{importlib.metadata.version('envcap')}"
     session.auth = IndexLogin(configuration)
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter(configuration, verify=configuration.certificate))
+    checked = _Adapter(configuration, context=_verifying(configuration))
+    session.mount("https://", checked)
+    session.mount("http://", checked)
     if configuration.trusted_hosts:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user has asked for it
     for host in configuration.trusted_hosts:
-        session.mount(f"https://{host}/", _Adapter(configuration, verify=False))
+        unchecked = _Adapter(configuration, context=_trusting(configuration))
+        session.mount(f"https://{host}/", unchecked)
         if ":" not in host:
-            session.mount(f"https://{host}:", _Adapter(configuration, verify=False))
-    if configuration.client_certificate is not None:
-        session.cert = configuration.client_certificate
+            session.mount(f"https://{host}:", unchecked)
     if configuration.proxy is not None:
         address = with_login(configuration.proxy)
         session.proxies = {"http": address, "https": address}
-        session.trust_env = False  # else the variables would win over pip's own setting
+    # What else it would look up for each request anew (netrc, certificates) is done here and in IndexLogin.
+    session.trust_env = configuration.proxy is None and bool(urllib.request.getproxies())
     return session
+
+
+def _verifying(configuration: Configuration) -> ssl.SSLContext:
+    """Give a TLS context that trusts pip's certificate, else that of the variables which requests knows.
+
+    Without either it trusts what the system does, as pip has done since 24.2, and what requests does.
+    """
+    variables = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    bundle = configuration.certificate or next(filter(None, variables), None)
+    try:
+        if bundle is None:
+            context = ssl.create_default_context()
+            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+        else:
+            folder = Path(bundle).is_dir()
+            context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+    except OSError as error:
+        raise NotRunError(
+            f"The certificates in `{bundle}` cannot be read: {error.strerror or error}.",
+            hint="pip's setting `cert` or the variable REQUESTS_CA_BUNDLE names them.",
+        ) from error
+    return _with_client_certificate(context, configuration)
+
+
+def _trusting(configuration: Configuration) -> ssl.SSLContext:
+    """Give a TLS context that asks for no certificate, for pip's `trusted-host`."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return _with_client_certificate(context, configuration)
+
+
+def _with_client_certificate(context: ssl.SSLContext, configuration: Configuration) -> ssl.SSLContext:
+    if configuration.client_certificate is not None:
+        try:
+            context.load_cert_chain(configuration.client_certificate)
+        except OSError as error:
+            raise NotRunError(
+                f"The client certificate `{configuration.client_certificate}` cannot be read: "
+                f"{error.strerror or error}.",
+                hint="pip's setting `client-cert` names it.",
+            ) from error
+    return context
 
 
 def explain(error: Exception, *, url: str) -> NotRunError:
@@ -82,14 +131,11 @@ def _root(error: BaseException) -> str:
 
 
 class _Adapter(HTTPAdapter):
-    """Adds pip's timeout to every request, and what to check certificates against: a file, or False for not at all.
+    """Adds pip's timeout, and one TLS context for all connections: to read a bundle of certificates takes 30 ms."""
 
-    requests lets REQUESTS_CA_BUNDLE win over a session's certificate, so pip's own is put in place here.
-    """
-
-    def __init__(self, configuration: Configuration, *, verify: str | Literal[False] | None) -> None:
+    def __init__(self, configuration: Configuration, *, context: ssl.SSLContext) -> None:
         self._timeout = configuration.timeout
-        self._verify = verify
+        self._context = context
         retries = Retry(
             total=configuration.retries,
             backoff_factor=0.25,
@@ -99,10 +145,24 @@ class _Adapter(HTTPAdapter):
         )
         super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS, max_retries=retries)
 
+    def init_poolmanager(self, *positional: Any, **options: Any) -> None:
+        """Keep connections as requests does, with our context."""
+        super().init_poolmanager(*positional, **options, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Reach servers through a proxy as requests does, with our context."""
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
+
+    def build_connection_pool_key_attributes(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> Any:
+        """Leave certificates to the context."""
+        host, _certificates = super().build_connection_pool_key_attributes(request, verify=True)
+        return host, {}
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Leave certificates to the context."""
+
     def send(self, request: requests.PreparedRequest, *positional: Any, **options: Any) -> requests.Response:
         """Send as requests does."""
         if options.get("timeout") is None:
             options["timeout"] = self._timeout
-        if self._verify is not None:
-            options["verify"] = self._verify
         return super().send(request, *positional, **options)
