@@ -1,6 +1,7 @@
 """Real interpreters, real environments and hand-made distributions for the probe's tests."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,13 +13,18 @@ from uv import find_uv_bin
 
 
 def _interpreters(major: int) -> list[Path]:
-    """Every CPython of one major version on this machine: below pyenv's root, and on the PATH."""
+    """Every CPython of one major version on this machine, of those for which the probe is meant or whose refusal is."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = list(pyenv.glob(f"versions/{major}.*/bin/python"))
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         if Path(folder).name != "shims":  # a shim runs whatever pyenv's settings say
-            found += Path(folder).glob(f"python{major}.[0-9]*[0-9]")
-    unique = {path.resolve(): path for path in reversed(found) if os.access(path, os.X_OK)}
+            found += Path(folder).glob(f"python{major}.*")
+    unique = {}
+    for path in reversed(found):
+        binary = path.resolve()
+        version = re.fullmatch(r"python(\d+)\.(\d+)", binary.name)
+        if version and os.access(path, os.X_OK) and not (3, 0) <= tuple(map(int, version.groups())) < (3, 6):
+            unique[binary] = path
     return sorted(unique.values())
 
 

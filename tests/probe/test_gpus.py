@@ -1,5 +1,6 @@
 """GPUs, through the real binding and a small C library that answers as NVML does."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from envcap.model.facts import Facts, Gpu
+from envcap.model.gap import Gap
 from envcap.probe.handover import probe_host
-from envcap.probe.target.gpus import cuda_version
+from envcap.probe.target.gaps import Gaps
+from envcap.probe.target.gpus import cuda_version, describe_gpus
 
 # nvml.h of the NVIDIA driver: return codes 3 not supported, 4 no permission, 18 library/driver mismatch.
 _NVML = r"""
@@ -48,8 +51,13 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _probe(python: Path, folder: Path, **settings: int) -> Facts:
+    """Describe a machine whose only NVML is the one in `folder`."""
     env = {"LD_LIBRARY_PATH": str(folder), **{name: str(value) for name, value in settings.items()}}
     return probe_host(python, env=env)
+
+
+def _gaps(facts: Facts) -> list[Gap]:
+    return [gap for gap in facts.gaps if gap.where == "hardware"]
 
 
 def test_an_h100_under_every_python(interpreter: Path, nvml: Path) -> None:
@@ -59,44 +67,58 @@ def test_an_h100_under_every_python(interpreter: Path, nvml: Path) -> None:
     assert hardware.gpus == [
         Gpu(name="NVIDIA H100 80GB HBM3", memory=85520809984, compute_capability="9.0", mig=True, ecc=True)
     ]
-    assert not [gap for gap in facts.gaps if gap.where == "hardware"]
+    assert _gaps(facts) == []
 
 
 def test_a_library_that_does_not_fit_the_driver_is_a_gap(nvml: Path) -> None:
     facts = _probe(Path(sys.executable), nvml, FAKE_INIT=18)
     assert (facts.hardware.gpus, facts.hardware.driver) == ([], None)
-    assert [gap.reason for gap in facts.gaps] == ["NVML does not start: RM has detected an NVML/RM version mismatch."]
+    assert [gap.reason for gap in _gaps(facts)] == ["NVML does not start: RM has detected an NVML/RM version mismatch."]
 
 
 def test_an_error_that_the_binding_does_not_know_is_told_in_the_librarys_words(nvml: Path) -> None:
-    (gap,) = _probe(Path(sys.executable), nvml, FAKE_INIT=4242).gaps
+    (gap,) = _gaps(_probe(Path(sys.executable), nvml, FAKE_INIT=4242))
     assert gap.reason == "NVML does not start: words of the fake library"
 
 
 def test_what_the_hardware_lacks_is_no_gap(nvml: Path) -> None:
     facts = _probe(Path(sys.executable), nvml, FAKE_MIG=3, FAKE_ECC=3)
     assert (facts.hardware.gpus[0].mig, facts.hardware.gpus[0].ecc) == (False, None)
-    assert facts.gaps == []
+    assert _gaps(facts) == []
 
 
 def test_what_nvml_refuses_is_a_gap(nvml: Path) -> None:
     facts = _probe(Path(sys.executable), nvml, FAKE_MEMORY=4, FAKE_ECC=4, FAKE_COUNT=2)
     assert len(facts.hardware.gpus) == 2
     assert facts.hardware.gpus[0].ecc is None
-    assert [gap.subject for gap in facts.gaps] == ["gpu 0 memory", "gpu 0 ecc", "gpu 1 memory", "gpu 1 ecc"]
-    assert facts.gaps[0].reason == "NVML answers: Insufficient Permissions"
+    assert [gap.subject for gap in _gaps(facts)] == ["gpu 0 memory", "gpu 0 ecc", "gpu 1 memory", "gpu 1 ecc"]
+    assert _gaps(facts)[0].reason == "NVML answers: Insufficient Permissions"
 
 
 def test_a_driver_without_gpus_is_no_gap(nvml: Path) -> None:
     facts = _probe(Path(sys.executable), nvml, FAKE_COUNT=0)
-    assert (facts.hardware.gpus, facts.hardware.driver, facts.gaps) == ([], "570.86.10", [])
+    assert (facts.hardware.gpus, facts.hardware.driver, _gaps(facts)) == ([], "570.86.10", [])
 
 
 def test_a_library_that_cannot_be_loaded_is_a_gap(tmp_path: Path) -> None:
     (tmp_path / "libnvidia-ml.so.1").write_bytes(b"no library")
-    (gap,) = _probe(Path(sys.executable), tmp_path).gaps
+    (gap,) = _gaps(_probe(Path(sys.executable), tmp_path))
     assert gap.reason.startswith("NVML cannot be used: ")
     assert "libnvidia-ml.so.1" in gap.reason
+
+
+def test_devices_without_the_library_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str, _: int) -> int:
+        raise OSError(f"{name}: cannot open shared object file: No such file or directory")
+
+    import _ctypes
+
+    gaps = Gaps()
+    monkeypatch.setattr(_ctypes, "dlopen", absent)
+    for present in (False, True):  # as on a machine without GPUs, then as in a container that got only the devices
+        monkeypatch.setattr(os.path, "exists", lambda _, answer=present: answer)
+        assert describe_gpus(gaps)["gpus"] == []
+        assert len(gaps.found) == int(present)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,14 @@ def test_never_fails_and_never_invents(content: bytes) -> None:
     assert all(word in text for value in found["Name"] for word in value.split())
 
 
+@given(lines=_LINES)
+def test_stopping_early_gives_the_same_first_values(lines: list[tuple[str, str]]) -> None:
+    content = "\n".join(f"{name}: {value}\n {value}" for name, value in lines).encode()
+    early = parse_headers(content, ("Name", "Version"), first_only=True)
+    late = parse_headers(content, ("Name", "Version"))
+    assert {name: values[:1] for name, values in early.items()} == {name: values[:1] for name, values in late.items()}
+
+
 @given(content=st.binary(max_size=200))
 def test_the_head_holds_all_headers(content: bytes) -> None:
     assert parse_headers(head(content), ("Name", "Version")) == parse_headers(content, ("Name", "Version"))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,25 @@ def test_agrees_with_the_interpreter_itself(interpreter: Path) -> None:
         assert {tuple(one) for one in truth["names"] if one[0] not in hidden} == {
             one for one in seen if one[0] not in hidden
         }
+
+
+def test_a_virtual_environment_of_it(interpreter: Path, tmp_path: Path) -> None:
+    subprocess.run([interpreter, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    facts = probe_host(tmp_path / "venv" / "bin" / "python")
+    assert facts.interpreter.kind == "venv"
+    assert facts.prefix == str(tmp_path / "venv")
+    assert facts.base_prefix not in ("", facts.prefix)
+    assert facts.paths[-1].startswith(facts.prefix)
+    assert facts.distributions == []
+
+
+def test_the_users_own_packages_are_seen(tmp_path: Path, add_dist_info: Callable[..., Path]) -> None:
+    base = Path(sys.executable).resolve()  # virtual environments have no user site
+    env = {"PYTHONUSERBASE": str(tmp_path)}
+    ask = [base, "-c", "import site; print(site.getusersitepackages())"]
+    folder = subprocess.run(ask, env=env, capture_output=True, check=True, text=True).stdout.strip()
+    path = add_dist_info(Path(folder), "mine", "1.0")
+    assert str(path) in [distribution.path for distribution in probe_host(base, env=env).distributions]
 
 
 def test_the_tag_is_one_that_packaging_would_try() -> None:

@@ -184,7 +184,7 @@ def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str] | None":
     except OSError as error:
         _add_unreadable(path, "{} cannot be read: {}".format(file or "it", error.strerror), gaps)
         return None
-    fields = parse_headers(head(content), ("Name", "Version"))
+    fields = parse_headers(head(content), ("Name", "Version"), first_only=True)
     missing = [name for name, values in fields.items() if not (values and values[0])]
     if missing:
         _add_unreadable(path, "{} has no {}".format(file or "it", " and no ".join(missing)), gaps)

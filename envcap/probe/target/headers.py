@@ -1,12 +1,12 @@
 """The headers of METADATA, PKG-INFO and WHEEL files. Pure; `email` costs more to import than all files to read."""
 
 
-def parse_headers(content: bytes, names: "tuple[str, ...]") -> "dict[str, list[str]]":
+def parse_headers(content: bytes, names: "tuple[str, ...]", *, first_only: bool = False) -> "dict[str, list[str]]":
     """Give the values of the named headers in the order they are written; a name that is absent gives [].
 
     The format is that of e-mail headers (core metadata specification; PEP 427 for WHEEL): names in any case,
     lines that begin with a blank continue the one before, the first empty line ends them. Bytes that are not UTF-8
-    become U+FFFD.
+    become U+FFFD. With `first_only` reading stops as soon as each name has a value.
     """
     wanted = {name.lower(): [] for name in names}  # type: dict[str, list[str]]
     current = None  # type: list[str] | None
@@ -22,6 +22,8 @@ def parse_headers(content: bytes, names: "tuple[str, ...]") -> "dict[str, list[s
             if current is not None:
                 current[-1] = (current[-1] + " " + line.strip()).strip()
             continue
+        if first_only and current is not None and all(wanted.values()):
+            break
         name, colon, value = line.partition(":")
         current = wanted.get(name.strip().lower()) if colon else None
         if current is not None:

@@ -5,15 +5,18 @@ import os
 from .gaps import Gaps
 
 
-def describe_libc(gaps: Gaps) -> "tuple[str, str]":
-    """Give `glibc` or `musl` and its version; each "" with a Gap when it cannot be told."""
+def describe_libc(gaps: Gaps, *, loaders: str = "/lib") -> "tuple[str, str]":
+    """Give `glibc` or `musl` and its version; each "" with a Gap when it cannot be told.
+
+    `loaders` is the folder in which musl keeps its dynamic loader.
+    """
     try:
         told = os.confstr("CS_GNU_LIBC_VERSION") or ""  # confstr(3), a GNU extension: `glibc 2.36`
     except (ValueError, OSError):
         told = ""
     name, _, version = told.partition(" ")
     if not told:
-        loader = _musl_loader("/lib")
+        loader = _musl_loader(loaders)
         if loader is not None:
             name, version = "musl", parse_musl(_ask(loader))
     if not (name and version):
