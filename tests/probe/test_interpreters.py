@@ -72,7 +72,7 @@ def test_a_virtual_environment_of_it(interpreter: Path, tmp_path: Path) -> None:
 def test_the_users_own_packages_are_seen(tmp_path: Path, add_dist_info: Callable[..., Path]) -> None:
     base = Path(sys.executable).resolve()  # virtual environments have no user site
     env = {"PYTHONUSERBASE": str(tmp_path)}
-    ask = [base, "-c", "import site; print(site.getusersitepackages())"]
+    ask = [str(base), "-c", "import site; print(site.getusersitepackages())"]
     folder = subprocess.run(ask, env=env, capture_output=True, check=True, text=True).stdout.strip()
     path = add_dist_info(Path(folder), "mine", "1.0")
     assert str(path) in [distribution.path for distribution in probe_host(base, env=env).distributions]

@@ -41,7 +41,7 @@ class Isolation:
 def standard_paths(paths: "list[str]") -> "list[str]":
     """Give the folders and archives of the standard library: the one that holds `encodings`, and its extensions.
 
-    `encodings` is the witness because the interpreter imports it before it looks at anything of the user's.
+    `encodings` is the witness because no interpreter starts with another's.
     """
     home = getattr(sys, "_stdlib_dir", None)
     if not isinstance(home, str):
