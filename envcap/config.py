@@ -68,7 +68,8 @@ def read_configuration(project: Path) -> ConfigurationTable:
         return _convert(_load(own), source=own.name, where="")
     shared = project / "pyproject.toml"
     if shared.is_file():
-        table = _load(shared).get("tool", {}).get("envcap", {})
+        tool = _load(shared).get("tool")
+        table = tool.get("envcap", {}) if isinstance(tool, dict) else {}
         return _convert(table, source=shared.name, where="tool.envcap.")
     return ConfigurationTable()
 
@@ -89,7 +90,7 @@ def declare(configuration: ConfigurationTable, override: Override) -> Declaratio
     declaration = Declaration(
         command=list(command),
         metrics=_first(override.metrics, written.metrics, "metrics.json"),
-        artifacts=sorted(set(override.artifacts or written.artifacts)),
+        artifacts=sorted({_plain_path(path) for path in override.artifacts or written.artifacts}),
         data=sorted(set(override.data or written.data)),
         repeat=_first(override.repeat, written.repeat, 3),
         timeout=parse_duration(timeout) if timeout is not None else 1800.0,
@@ -97,7 +98,7 @@ def declare(configuration: ConfigurationTable, override: Override) -> Declaratio
         environment=sorted(set(written.environment)),
         tolerance=configuration.tolerance,
     )
-    _check(declaration)
+    check_declaration(declaration)
     return declaration
 
 
@@ -125,7 +126,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return document
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, not UTF-8, or a number without end
         raise WrongUsageError(f"`{path.name}` is not valid TOML: {error}.") from error
 
 
@@ -140,22 +141,35 @@ def _convert(table: Any, *, source: str, where: str) -> ConfigurationTable:
         raise WrongUsageError(f"`{source}` cannot be used: {message}.", hint=hint) from error
 
 
-def _check(declaration: Declaration) -> None:
+def check_declaration(declaration: Declaration) -> None:
+    """Raise WrongUsageError, naming it, for a value that cannot be meant; also asked of a lock that was received."""
+    if not declaration.command or not declaration.command[0]:
+        raise WrongUsageError("The command has no first word.")
     if any("\0" in word for word in declaration.command):
         raise WrongUsageError("The command holds a NUL character.")
     if declaration.repeat < 1:
         raise WrongUsageError(f"`repeat` is `{declaration.repeat}`; it must be at least 1.")
+    if not 0 < declaration.timeout < float("inf"):
+        raise WrongUsageError(f"`timeout` is `{declaration.timeout}`; it must be a finite time above 0.")
     outputs: Sequence[str] = declaration.artifacts
     if declaration.metrics != STDOUT_JSON:
         outputs = [declaration.metrics, *outputs]
     for path in outputs:
         pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in path:
             raise WrongUsageError(
                 f"The output `{path}` is not a path below the project.",
                 hint="Outputs are given relative to the folder of the evaluation, for example `results/metrics.json`.",
             )
+    for path in declaration.data:
+        if not path or "\0" in path:
+            raise WrongUsageError(f"`{path}` cannot name data.")
     for name, tolerance in declaration.tolerance.items():
         for bound in (tolerance.absolute, tolerance.relative):
             if bound is not None and not 0 <= bound < float("inf"):
                 raise WrongUsageError(f"The tolerance of `{name}` is `{bound}`; it must be a finite number, 0 or more.")
+
+
+def _plain_path(path: str) -> str:
+    """Give `results/a.csv` for `./results//a.csv`: what is found later is compared with it."""
+    return PurePosixPath(path).as_posix() if path else path

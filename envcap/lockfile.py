@@ -1,99 +1,37 @@
-"""The lock's file format: a PEP 751 pylock file whose `tool.envcap` tables hold what the standard has no word for.
+"""The lock's file: a PEP 751 pylock file whose `tool.envcap` tables hold what the standard has no word for.
 
-The only file that knows the format. Reading is strict: an unknown key, a wrong type, a changed byte is refused.
+With `tables.py` the only place that knows the format. Reading is strict: an unknown key, a wrong type, a changed byte
+is refused.
 """
 
 import hashlib
 import re
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from envcap.atomic import write_bytes
 from envcap.errors import RefusedError, StrictError, WrongUsageError
-from envcap.model.evaluation import Declaration, Run
-from envcap.model.facts import Hardware, Interpreter, System
-from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, DataInput, Lock, Package, Wheel
-from envcap.model.struct import Table
-from envcap.store import STORE_FOLDER
+from envcap.model.lock import Lock
+from envcap.tables import FORMAT, from_document, to_document
+from envcap.trust import LOCK_NAME, check_lock
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-FORMAT = 1  # raised when a reader of the old format could misread the new one
 _LARGEST = 64 << 20  # bytes; a lock of a thousand packages is below one MiB
 _BLANK = "0" * 64
 _DIGEST_LINE = re.compile(rb'^lock-digest = "sha256:([0-9a-f]{64})"$', re.MULTILINE)
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _FREEZE_AGAIN = "Run `envcap freeze` again, or take the lock from its source again."
-
-
-class _PackageTool(Table, frozen=True, kw_only=True):
-    installer: str | None = None
-    requested: bool = False
-    origin: str = "index"
-
-
-class _PackageTools(Table, frozen=True, kw_only=True):
-    envcap: _PackageTool = _PackageTool()
-
-
-class _WheelEntry(Table, frozen=True, kw_only=True):
-    name: str
-    hashes: dict[str, str]
-    url: str | None = None
-    path: str | None = None
-    size: int | None = None
-
-
-class _PackageEntry(Table, frozen=True, kw_only=True):
-    name: str
-    version: str
-    wheels: list[_WheelEntry]
-    index: str | None = None
-    tool: _PackageTools = _PackageTools()
-
-
-class _EvaluationEntry(Declaration, frozen=True, kw_only=True, rename="kebab"):
-    runs: list[Run] = []
-
-
-class _EnvcapEntry(Table, frozen=True, kw_only=True):
-    format: int
-    lock_digest: str
-    name: str
-    created_at: str
-    python: Interpreter
-    system: System
-    hardware: Hardware
-    base: Base
-    code: Code
-    evaluation: _EvaluationEntry
-    data: list[DataInput] = []
-    gaps: list[Gap] = []
-
-
-class _Tools(Table, frozen=True, kw_only=True):
-    envcap: _EnvcapEntry
-
-
-class _File(Table, frozen=True, kw_only=True):
-    lock_version: str
-    created_by: str
-    requires_python: str
-    environments: list[str]
-    packages: list[_PackageEntry]
-    tool: _Tools
 
 
 def lock_path(project: Path, name: str) -> Path:
     """Tell where the lock `name` of a project is: `pylock.NAME.toml` (PEP 751 allows no dot in NAME)."""
-    if _NAME.fullmatch(name) is None:
+    if LOCK_NAME.fullmatch(name) is None:
         raise WrongUsageError(
             f"`{name}` cannot name a lock.",
             hint="Use letters, digits, `-` and `_`, for example `--name train`.",
@@ -109,11 +47,11 @@ def dump(lock: Lock) -> bytes:
     """
     import tomli_w
 
-    document = _to_document(lock, digest=f"sha256:{_BLANK}")
+    check_lock(lock, source="the new lock")
+    document = to_document(lock, digest=f"sha256:{_BLANK}")
     _validate_pylock(document)
     blank = tomli_w.dumps(document, multiline_strings=False).encode()
-    digest = hashlib.sha256(blank).hexdigest()
-    return blank.replace(_BLANK.encode(), digest.encode(), 1)
+    return _with_digest(blank, hashlib.sha256(blank).hexdigest())
 
 
 def write(content: bytes, path: Path) -> str:
@@ -146,14 +84,13 @@ def parse(content: bytes, *, source: str) -> Lock:
     document = _load(content, source=source)
     _check_versions(document, source=source)
     try:
-        file = msgspec.convert(document, _File)
+        lock = from_document(document)
     except msgspec.ValidationError as error:
         detail = re.sub(r"`\$\.?", "`", str(error))
         raise RefusedError(f"`{source}` is not a valid lock: {detail}.", hint=_FREEZE_AGAIN) from error
     _validate_pylock(document, source=source)
     _check_digest(content, source=source)
-    lock = _from_file(file)
-    _check_references(lock, source=source)
+    check_lock(lock, source=source)
     return lock
 
 
@@ -171,7 +108,7 @@ def _load(content: bytes, *, source: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
         return document
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, not UTF-8, or a number without end
         raise RefusedError(f"`{source}` is not valid TOML: {error}.", hint=_FREEZE_AGAIN) from error
 
 
@@ -184,6 +121,8 @@ def _check_versions(document: dict[str, Any], *, source: str) -> None:
             hint="envcap needs the whole lock. Make one with `envcap freeze -- COMMAND`.",
         )
     written = own.get("format")
+    if isinstance(written, int) and not isinstance(written, bool) and written < 1:
+        raise RefusedError(f"`{source}` has format `{written}`, which never was one.", hint=_FREEZE_AGAIN)
     if isinstance(written, int) and written > FORMAT:
         raise RefusedError(
             f"`{source}` has format `{written}`; this envcap reads formats up to `{FORMAT}`.",
@@ -205,129 +144,16 @@ def _validate_pylock(document: dict[str, Any], *, source: str = "the new lock") 
 
 def _check_digest(content: bytes, *, source: str) -> None:
     match = _DIGEST_LINE.search(content)
-    blank = content[: match.start(1)] + _BLANK.encode() + content[match.end(1) :] if match else content
-    if match is None or hashlib.sha256(blank).hexdigest() != match[1].decode():
+    stated = match[1].decode() if match else ""
+    if not stated or hashlib.sha256(_with_digest(content, _BLANK)).hexdigest() != stated:
         raise RefusedError(
             f"`{source}` was changed after envcap wrote it: its contents do not match its digest.",
             hint=f"A lock is not edited by hand. {_FREEZE_AGAIN}",
         )
 
 
-def _check_references(lock: Lock, *, source: str) -> None:
-    """Refuse what a well-formed lock could still smuggle in: other schemes, paths that leave the store."""
-    for package in lock.packages:
-        wheel = package.wheel
-        if wheel.url is not None and not wheel.url.startswith(("https://", "http://")):
-            raise RefusedError(f"`{source}`: `{package.name}` is to come from `{wheel.url}`, which is no web address.")
-        if wheel.path is not None:
-            _check_below(wheel.path, STORE_FOLDER, f"`{source}`: the file of `{package.name}`")
-    for item in [*lock.declaration.artifacts, lock.declaration.metrics]:
-        _check_below(item, "", f"`{source}`: the output")
-
-
-def _check_below(path: str, folder: str, what: str) -> None:
-    pure = PurePosixPath(path)
-    below = not folder or path.startswith(f"{folder}/")
-    if pure.is_absolute() or ".." in pure.parts or not below or "\0" in path:
-        raise RefusedError(f"{what} is `{path}`, which leaves the folder of the lock.")
-
-
-def _to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
-    series = ".".join(lock.python.version.split(".")[:2])
-    file = _File(
-        lock_version="1.0",
-        created_by=lock.created_by,
-        requires_python=f"=={series}.*",
-        environments=[_environment_marker(lock)],
-        packages=[_package_entry(package) for package in lock.packages],
-        tool=_Tools(
-            envcap=_EnvcapEntry(
-                format=FORMAT,
-                lock_digest=digest,
-                name=lock.name,
-                created_at=lock.created_at,
-                python=lock.python,
-                system=lock.system,
-                hardware=lock.hardware,
-                base=lock.base,
-                code=lock.code,
-                evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
-                data=lock.data,
-                gaps=lock.gaps,
-            )
-        ),
-    )
-    document: dict[str, Any] = _without_none(msgspec.to_builtins(file))
-    return document
-
-
-def _environment_marker(lock: Lock) -> str:
-    return (
-        f"sys_platform == 'linux' and platform_machine == '{lock.system.architecture}' "
-        f"and implementation_name == '{lock.python.implementation}'"
-    )
-
-
-def _package_entry(package: Package) -> _PackageEntry:
-    wheel = package.wheel
-    return _PackageEntry(
-        name=package.name,
-        version=package.version,
-        index=package.index,
-        wheels=[
-            _WheelEntry(
-                name=wheel.name,
-                url=wheel.url,
-                path=wheel.path,
-                size=wheel.size,
-                hashes={"sha256": wheel.sha256},
-            )
-        ],
-        tool=_PackageTools(
-            envcap=_PackageTool(installer=package.installer, requested=package.requested, origin=package.origin)
-        ),
-    )
-
-
-def _from_file(file: _File) -> Lock:
-    own = file.tool.envcap
-    declared = {name: getattr(own.evaluation, name) for name in Declaration.__struct_fields__}
-    return Lock(
-        name=own.name,
-        created_at=own.created_at,
-        created_by=file.created_by,
-        python=own.python,
-        system=own.system,
-        hardware=own.hardware,
-        base=own.base,
-        code=own.code,
-        declaration=Declaration(**declared),
-        runs=own.evaluation.runs,
-        packages=[_from_package(entry) for entry in file.packages],
-        data=own.data,
-        gaps=own.gaps,
-    )
-
-
-def _from_package(entry: _PackageEntry) -> Package:
-    if len(entry.wheels) != 1 or "sha256" not in entry.wheels[0].hashes:
-        raise RefusedError(f"`{entry.name}` must have exactly one wheel with a sha256.", hint=_FREEZE_AGAIN)
-    wheel = entry.wheels[0]
-    return Package(
-        name=entry.name,
-        version=entry.version,
-        index=entry.index,
-        wheel=Wheel(name=wheel.name, url=wheel.url, path=wheel.path, size=wheel.size, sha256=wheel.hashes["sha256"]),
-        installer=entry.tool.envcap.installer,
-        requested=entry.tool.envcap.requested,
-        origin=entry.tool.envcap.origin,
-    )
-
-
-def _without_none(value: Any) -> Any:
-    """Drop keys whose value is None: TOML has no null."""
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_none(item) for item in value]
-    return value
+def _with_digest(content: bytes, digest: str) -> bytes:
+    """Put `digest` in its place: the first such line, because nothing before it can look the same."""
+    match = _DIGEST_LINE.search(content)
+    assert match is not None  # noqa: S101  (looked for before; for the type checker)
+    return content[: match.start(1)] + digest.encode() + content[match.end(1) :]

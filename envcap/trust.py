@@ -1,0 +1,93 @@
+"""What a well-formed lock could still smuggle in: other schemes, paths that leave the store, lines within names. Pure.
+
+A lock is someone else's program. Its strings become file names, lines of requirements.txt, arguments and mounts.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from envcap.config import check_declaration
+from envcap.errors import RefusedError, WrongUsageError
+from envcap.model.lock import Lock, Package
+from envcap.store import STORE_FOLDER
+
+LOCK_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?")
+_ADDRESS = re.compile(r"https?://[!-~]+")  # printable ASCII without spaces
+# Binary distribution format, "File name convention": five or six parts without white space or separators.
+_WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*(-[A-Za-z0-9._+!]+){4,5}\.whl")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_LONGEST_SHOWN = 200
+
+
+def check_lock(lock: Lock, *, source: str) -> None:
+    """Raise RefusedError, naming the value, when the lock holds what envcap never writes."""
+    for complaint in _complaints(lock):
+        raise RefusedError(
+            f"`{source}`: {complaint}.", hint="Run `envcap freeze` again, or take the lock from its source again."
+        )
+
+
+def _complaints(lock: Lock) -> Iterator[str]:
+    if LOCK_NAME.fullmatch(lock.name) is None:
+        yield f"{_show(lock.name)} cannot name a lock"
+    if _VERSION.fullmatch(lock.python.version) is None:
+        yield f"{_show(lock.python.version)} is no version of Python"
+    if not lock.runs:
+        yield "it holds no run of the evaluation"
+    for what, digest in _digests(lock):
+        if _DIGEST.fullmatch(digest) is None:
+            yield f"{what} has the sha256 {_show(digest)}, which is none"
+    yield from _complaints_about_packages(lock.packages)
+    for name, value in lock.system.environment.items():
+        if _VARIABLE.fullmatch(name) is None or _CONTROL.search(value):
+            yield f"the environment variable {_show(name)} has a name or a value that no variable can have"
+    for run in lock.runs:
+        for artifact in run.artifacts:
+            if not is_below(artifact.path):
+                yield f"the artifact {_show(artifact.path)} is outside the project"
+    try:
+        check_declaration(lock.declaration)
+    except WrongUsageError as error:
+        yield error.message.rstrip(".")
+
+
+def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
+    names: set[str] = set()
+    for package in packages:
+        wheel = package.wheel
+        if _WHEEL.fullmatch(wheel.name) is None:
+            yield f"the file of `{package.name}` is called {_show(wheel.name)}, which is no name of a wheel"
+        if wheel.url is not None and _ADDRESS.fullmatch(wheel.url) is None:
+            yield f"`{package.name}` is to come from {_show(wheel.url)}, which is no web address"
+        if wheel.path is not None and wheel.path != f"{STORE_FOLDER}/{wheel.sha256}/{wheel.name}":
+            yield f"the file of `{package.name}` is {_show(wheel.path)}, which is not its place in the store"
+        if package.name in names or wheel.name in names:
+            yield f"`{package.name}` is listed twice"
+        names.update((package.name, wheel.name))
+
+
+def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
+    for package in lock.packages:
+        yield f"`{package.name}`", package.wheel.sha256
+    yield "the code", lock.code.archive
+    if lock.code.patch is not None:
+        yield "the patch", lock.code.patch
+    for item in lock.data:
+        yield f"the data {_show(item.path)}", item.sha256
+    for run in lock.runs:
+        for artifact in run.artifacts:
+            yield f"the artifact {_show(artifact.path)}", artifact.sha256
+
+
+def is_below(path: str) -> bool:
+    """Tell whether a path with forward slashes names something below the folder that it is joined to."""
+    pure = PurePosixPath(path)
+    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path
+
+
+def _show(text: str) -> str:
+    return f"`{text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + '…'}`"

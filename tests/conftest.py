@@ -1,0 +1,146 @@
+"""Shared by all tests: a sample lock, and the comparison with golden files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from envcap.model.evaluation import Artifact, Declaration, Run, Tolerance
+from envcap.model.facts import Gpu, Hardware, Interpreter, System
+from envcap.model.gap import Gap
+from envcap.model.lock import Base, Code, DataInput, Lock, Package, Wheel
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew, to be reviewed as a diff")
+
+
+@pytest.fixture(scope="session")
+def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with `tests/golden/NAME`. `pytest --update-golden` writes the files anew."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), f"to accept it: pytest --update-golden; then review {path}"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def sample_lock() -> Lock:
+    """A lock that uses every table of the format. Vary it with `msgspec.structs.replace`."""
+    return Lock(
+        name="train",
+        created_at="2024-05-06T07:08:09Z",
+        created_by="envcap 0.1.0",
+        python=Interpreter(
+            implementation="cpython",
+            version="3.11.7",
+            build="(main, Jan  1 2024, 00:00:00) [GCC 12.2.0]",
+            abi="cpython-311-x86_64-linux-gnu",
+            tag="cp311-cp311-linux_x86_64",
+            kind="venv",
+            flags={"hash_randomization": 0, "optimize": 1},
+        ),
+        system=System(
+            distribution="debian",
+            version="12",
+            codename="bookworm",
+            kernel="6.1.0",
+            libc="glibc",
+            libc_version="2.36",
+            architecture="x86_64",
+            locale="C.UTF-8",
+            encoding="utf-8",
+            timezone="Europe/Zurich",
+            umask="022",
+            environment={"OMP_NUM_THREADS": "4", "PYTHONHASHSEED": "0", "RUN_LABEL": 'a "quoted" $HOME \\ value'},
+        ),
+        hardware=Hardware(
+            cpu="Example Processor 9000",
+            cores=8,
+            memory=64 << 30,
+            instruction_sets=["avx2", "fma"],
+            gpus=[Gpu(name="Example Accelerator", memory=80 << 30, compute_capability="9.0", ecc=True)],
+            driver="550.54.15",
+            cuda_driver="12.4",
+        ),
+        base=Base(
+            reference="registry.example.org/library/python:3.11.7-slim-bookworm",
+            digest="sha256:" + "b" * 64,
+            media_type="application/vnd.oci.image.index.v1+json",
+            manifest_digest="sha256:" + "c" * 64,
+        ),
+        code=Code(
+            archive="a" * 64,
+            size=20480,
+            files=7,
+            repository="https://git.example.org/team/model.git",
+            commit="0123456789abcdef0123456789abcdef01234567",
+            branch="main",
+            directory="training",
+            patch="d" * 64,
+            untracked=["notes.txt", "new module.py"],
+        ),
+        declaration=Declaration(
+            command=["python", "evaluate.py", "--split", "test set"],
+            metrics="results/metrics.json",
+            artifacts=["results/predictions.csv"],
+            data=["data"],
+            repeat=2,
+            timeout=600.0,
+            primary="accuracy",
+            environment=["RUN_LABEL"],
+            tolerance={"loss": Tolerance(relative=1e-5), "seconds": Tolerance(ignore=True)},
+        ),
+        runs=[
+            Run(
+                seconds=seconds,
+                peak_memory=123 << 20,
+                metrics={"accuracy": 0.91, "loss": 0.25, "seconds": seconds, "count": 10, "ok": True, "by.class": "x"},
+                artifacts=[Artifact(path="results/predictions.csv", size=42, sha256="e" * 64)],
+            )
+            for seconds in (1.5, 1.25)
+        ],
+        packages=[
+            Package(
+                name="alpha",
+                version="1.0",
+                wheel=Wheel(
+                    name="alpha-1.0-py3-none-any.whl",
+                    sha256="1" * 64,
+                    url="https://files.example.org/a/alpha-1.0-py3-none-any.whl",
+                    size=1000,
+                ),
+                index="https://index.example.org/simple/",
+                installer="pip",
+                requested=True,
+            ),
+            Package(
+                name="beta-tools",
+                version="2.1.post1+local",
+                wheel=Wheel(
+                    name="beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl",
+                    sha256="2" * 64,
+                    path=".envcap/store/" + "2" * 64 + "/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl",
+                    size=2000,
+                ),
+                installer="uv",
+                origin="repacked",
+            ),
+        ],
+        data=[DataInput(path="data", size=4096, files=3, sha256="f" * 64)],
+        gaps=[
+            Gap(
+                where="code",
+                subject=".env",
+                reason="files of this name hold secrets and are never taken along",
+                consequence="the evaluation will not find it in the image",
+            )
+        ],
+    )
