@@ -1,8 +1,9 @@
 """One file against its frozen self: equal to the byte, else compared by its kind. Pure."""
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from envcap.compare.cells import READERS, CellDifferences, compare_cells
+from envcap.compare.cells import READERS, CellDifferences, Cells, compare_cells
 from envcap.compare.number import show_tolerance
 from envcap.model.evaluation import Artifact, Tolerance
 from envcap.model.verdict import Check, Verdict
@@ -19,7 +20,8 @@ def judge_artifact(
     """Judge one artifact against those of the frozen runs; `contents` are the frozen and the new bytes, where known.
 
     Equal digests are IDENTICAL. Otherwise a file of a known kind is compared cell by cell, which a tolerance may
-    cover, and any other file is DIFFERENT. Frozen runs that differ among themselves leave it INCONCLUSIVE.
+    cover, and any other file is DIFFERENT. Frozen runs that differ among themselves leave it INCONCLUSIVE, unless a
+    stated tolerance can be asked about their cells.
     """
     verdict, detail, catches = Verdict.DIFFERENT, "", "any change"
     steady = len({item.sha256 for item in frozen}) == 1
@@ -29,7 +31,7 @@ def judge_artifact(
         detail = "it was not there when the evaluation was frozen"
     elif steady and observed.sha256 == frozen[0].sha256:
         verdict = Verdict.IDENTICAL
-    elif not steady and tolerance is None:
+    elif not steady and (tolerance is None or contents is None or _reader(path) is None):
         verdict, detail = (
             Verdict.INCONCLUSIVE,
             "the frozen runs themselves differ in this file: state a tolerance",
@@ -50,10 +52,14 @@ def judge_artifact(
     )
 
 
+def _reader(path: str) -> Callable[[bytes], Cells] | None:
+    return READERS.get(PurePosixPath(path).suffix.lower())
+
+
 def _judge_contents(
     path: str, contents: tuple[bytes, bytes] | None, tolerance: Tolerance | None
 ) -> tuple[Verdict, str]:
-    reader = READERS.get(PurePosixPath(path).suffix.lower())
+    reader = _reader(path)
     if contents is None or reader is None:
         return Verdict.DIFFERENT, "the bytes differ"
     try:

@@ -53,32 +53,33 @@ def judge_metric(name: str, frozen: list[Metric], observed: Metric | None, toler
 
 
 def _decide(frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> _Decision:
-    if observed is None:
-        return _Decision(Verdict.DIFFERENT, "it was frozen and did not come back")
-    if not frozen:
-        return _Decision(Verdict.DIFFERENT, "it was not there when the evaluation was frozen")
+    if observed is None or not frozen:
+        detail = "it was frozen and did not come back" if frozen else "it was not there when the evaluation was frozen"
+        return _Decision(Verdict.DIFFERENT, detail)
     steady = all(same(frozen[0], value) for value in frozen[1:])
     if steady and same(frozen[0], observed):
         return _Decision(Verdict.IDENTICAL, catches="any change")
-    numbers = [float(value) for value in frozen if is_number(value)]
-    if len(numbers) < len(frozen) or not is_number(observed) or type(frozen[0]) is not type(observed):
-        return _decide_without_distance(frozen[0], observed, steady=steady)
+    kinds = {type(value) for value in frozen}
+    if type(observed) not in kinds:
+        return _Decision(Verdict.DIFFERENT, f"it was {_kind(frozen[0])} and is now {_kind(observed)}")
+    numbers = [value for value in frozen if is_number(value)]
+    if len(kinds) > 1 or not numbers or not is_number(observed):
+        return _decide_without_distance(observed, steady=steady)
     if not all(math.isfinite(value) for value in (*numbers, observed)):
         return _Decision(Verdict.DIFFERENT, "NaN and infinities are never within a tolerance")
-    return _decide_by_distance(numbers, float(observed), tolerance)
+    return _decide_by_distance(numbers, observed, tolerance)
 
 
-def _decide_without_distance(frozen: Metric, observed: Metric, *, steady: bool) -> _Decision:
-    if type(frozen) is not type(observed):
-        return _Decision(Verdict.DIFFERENT, f"it was {_kind(frozen)} and is now {_kind(observed)}")
+def _decide_without_distance(observed: Metric, *, steady: bool) -> _Decision:
     if not steady:
         return _Decision(Verdict.INCONCLUSIVE, "the frozen runs themselves differ")
-    return _Decision(Verdict.DIFFERENT, "the text is another one" if isinstance(frozen, str) else "it was flipped")
+    return _Decision(Verdict.DIFFERENT, "the text is another one" if isinstance(observed, str) else "it was flipped")
 
 
-def _decide_by_distance(numbers: list[float], observed: float, tolerance: Tolerance | None) -> _Decision:
+def _decide_by_distance(numbers: list[int | float], observed: float, tolerance: Tolerance | None) -> _Decision:
     low, high = min(numbers), max(numbers)
-    reference = numbers[0] if low == high else math.fsum(numbers) / len(numbers)
+    # Divided before they are added: the sum of the largest numbers is none.
+    reference = low if low == high else math.fsum(value / len(numbers) for value in numbers)
     distance = abs(observed - reference)
     shift = f"{observed - reference:+.3g}" + (f" ({(observed - reference) / abs(reference):+.2%})" if reference else "")
     if tolerance is None:
