@@ -1,15 +1,19 @@
 """The one place where credentials are taken out of text and URLs, and where secret-looking names are known."""
 
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 _SECRET_NAME = re.compile(
-    r"(?i)(token|secret|passw|passwd|pwd|credential|api_?key|access_?key|private_?key|auth|cookie|session|dsn)"
+    r"(?i)(token(?!iz)|secret|passw|passwd|pwd|credential|api_?key|access_?key|private_?key|auth|cookie|session|dsn)"
 )
-_URL_IN_TEXT = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>`]+")
-_USERINFO = re.compile(r"(?<=://)[^/@\s'\"<>`]*@")
+# In a query even shorter names: presigned addresses have `sig` and `X-Amz-Signature`, many services `key`.
+_SECRET_PARAMETER = re.compile(r"(?i)(^|[-_.])(sig|signature|key|code|jwt|pat)$")
+_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s'\"<>`]+")
+# All up to the last `@` before the path: a password that was not encoded may hold one.
+_USERINFO = re.compile(r"(?<=://)[^/?#\s'\"<>`]*@")
 # Path segments that carry a token by convention: conda channels write `/t/<token>/`.
-_TOKEN_SEGMENT = re.compile(r"/t/[^/]+/")
+_TOKEN_SEGMENT = re.compile(r"/t/[^/?#]+(?=[/?#]|$)")
+_PARAMETERS = re.compile(r"(?<=[?#])[^?#]*")
 
 
 def is_secret_name(name: str) -> bool:
@@ -20,24 +24,48 @@ def is_secret_name(name: str) -> bool:
 def strip_credentials(url: str) -> str:
     """Give `url` without user, password, token path segments and secret-looking query parameters.
 
-    A scheme prefix such as `git+` stays, and so does `git@` of an ssh URL: it names an account, not a secret.
+    A scheme prefix such as `git+` stays, and so does `git@` of an ssh URL: it names an account, not a secret. All
+    else stays as it is written, whether it is a URL or not.
     """
-    parts = urlsplit(url)
-    network = parts.netloc
-    if "@" in network:
-        user, _, host = network.rpartition("@")
-        network = f"git@{host}" if user == "git" and "ssh" in parts.scheme else host
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    kept = [(name, value) for name, value in pairs if not is_secret_name(name)]
-    query = parts.query if len(kept) == len(pairs) else urlencode(kept)
-    return urlunsplit((parts.scheme, network, _TOKEN_SEGMENT.sub("/", parts.path), query, parts.fragment))
+
+    def without_user(match: re.Match[str]) -> str:
+        before = url[: match.start()].lower()
+        return "git@" if match.group(0) == "git@" and before.endswith("ssh://") else ""
+
+    network, path = _split_at_path(_USERINFO.sub(without_user, url))
+    bare, *rest = re.split(r"(?=[?#])", path, maxsplit=1)
+    kept = _PARAMETERS.sub(_without_secrets, "".join(rest))
+    return network + _TOKEN_SEGMENT.sub("", bare) + re.sub(r"[?#](?=[?#]|$)", "", kept)
 
 
 def redact_text(text: str) -> str:
     """Give `text` with the credentials of every URL in it replaced by `***`, for messages and logs."""
 
     def clean(match: re.Match[str]) -> str:
-        url = match.group(0)
-        return _USERINFO.sub("***@", _TOKEN_SEGMENT.sub("/t/***/", url))
+        hidden = _USERINFO.sub("***@", match.group(0))
+        return _PARAMETERS.sub(_with_stars, _TOKEN_SEGMENT.sub("/t/***", hidden))
 
     return _URL_IN_TEXT.sub(clean, text)
+
+
+def _split_at_path(url: str) -> tuple[str, str]:
+    """Split before the path, so that a host is never taken for a segment of it."""
+    match = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*", url)
+    return (url[: match.end()], url[match.end() :]) if match else ("", url)
+
+
+def _is_secret(parameter: str) -> bool:
+    name, _, value = parameter.partition("=")
+    plain = unquote(name)
+    return bool(value) and (is_secret_name(plain) or _SECRET_PARAMETER.search(plain) is not None)
+
+
+def _without_secrets(match: re.Match[str]) -> str:
+    parameters = re.split(r"[&;]", match.group(0))
+    kept = [parameter for parameter in parameters if not _is_secret(parameter)]
+    return match.group(0) if len(kept) == len(parameters) else "&".join(kept)
+
+
+def _with_stars(match: re.Match[str]) -> str:
+    pieces = re.split(r"([&;])", match.group(0))
+    return "".join(f"{piece.partition('=')[0]}=***" if _is_secret(piece) else piece for piece in pieces)

@@ -26,9 +26,11 @@ def collect_metrics(folder: Path, declaration: Declaration, *, stdout: str) -> d
     else:
         document = _load(folder / declaration.metrics, declaration.metrics)
     metrics: dict[str, Metric] = {}
-    for name, value in flatten(document):
+    for name, value in _flatten(document):
         if name in metrics:
             raise NotRunError(f"The metrics name `{name}` twice.", hint=_HINT)
+        if not (_is_text(name) and (_is_text(value) if isinstance(value, str) else True)):
+            raise NotRunError(f"The metrics hold text that is no Unicode: {name!r}.", hint=_HINT)
         metrics[name] = value
         if len(metrics) > _MOST_METRICS:
             raise NotRunError(
@@ -41,7 +43,13 @@ def collect_metrics(folder: Path, declaration: Declaration, *, stdout: str) -> d
 
 
 def collect_artifacts(folder: Path, declaration: Declaration) -> list[Artifact]:
-    """Give size and sha256 of every declared artifact that is there; a folder stands for all files below it."""
+    """Give size and sha256 of every declared artifact that is there; a folder stands for all files below it.
+
+    Raises NotRunError for a name that no lock can hold.
+    """
+    for path in artifact_files(folder, declaration):
+        if not _is_text(str(path)):
+            raise NotRunError(f"The artifact {str(path)!r} has a name that is no Unicode.")
     return [
         Artifact(
             path=path.relative_to(folder).as_posix(),
@@ -62,6 +70,18 @@ def artifact_files(folder: Path, declaration: Declaration) -> list[Path]:
         elif path.is_file():
             found.add(path)
     return sorted(found)
+
+
+def _flatten(document: dict[str, Any]) -> list[tuple[str, Metric]]:
+    try:
+        return list(flatten(document))
+    except RecursionError as error:
+        raise NotRunError("The metrics are nested too deeply.", hint=_HINT) from error
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether it can be written: JSON can hold half of a character, and a file's name any bytes."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _load(path: Path, name: str) -> dict[str, Any]:

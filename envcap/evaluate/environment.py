@@ -4,10 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from envcap.model.gap import Gap
-from envcap.redact import is_secret_name
+from envcap.redact import is_secret_name, redact_text
 
 # Variables known to change numbers, thread counts, kernels or device choice. A name outside this list is recorded
 # only when the user names it. Sources: the projects' own documentation, collected in the design notes.
@@ -23,6 +22,10 @@ _ALLOWED = re.compile(
 _MACHINE_ONLY = re.compile(
     r".*(_HOME|_DIR|_PATH|_ROOT|_CACHE|_CACHE_DIR|_LIBRARY|_FILE)$|CUDA_VERSION|NVIDIA_(?!TF32).*"
 )
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# They cannot stand in one line of a Dockerfile; surrogates stand for bytes that are no text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
 def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dict[str, str], list[Gap]]:
@@ -53,14 +56,16 @@ def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dic
 
 
 def _reason_against(name: str, value: str | None) -> str | None:
+    if _NAME.fullmatch(name) is None:
+        return "its name cannot be that of a variable in an image"
     if value is None:
         return "it is not set"
     if is_secret_name(name):
         return "its name says that it holds a secret"
-    if "://" in value and urlsplit(value).password is not None:
-        return "its value is an address with a password"
-    if any(character in value for character in "\0\n\r"):
-        return "its value has several lines"
+    if redact_text(value) != value:
+        return "its value is an address with credentials"
+    if _CONTROL.search(value):
+        return "its value holds control characters"
     return None
 
 

@@ -1,5 +1,6 @@
 """Run the reference evaluation: k times, each in a fresh process, in the live environment."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from envcap.model.evaluation import Declaration, Run
 from envcap.model.progress import Progress, Tell
 from envcap.process import Finished, run_live
 
-_PYTHON_NAMES = ("python", "python3")
+_PYTHON_NAME = re.compile(r"python[0-9.]*t?")
 
 
 def portable_command(command: list[str], *, env: Mapping[str, str], folder: Path) -> list[str]:
@@ -21,7 +22,7 @@ def portable_command(command: list[str], *, env: Mapping[str, str], folder: Path
     """
     first, *rest = command
     name = Path(first).name
-    if not name.startswith(_PYTHON_NAMES):
+    if _PYTHON_NAME.fullmatch(name) is None:
         if Path(first).is_absolute() and Path(first).parent == folder:
             return [name, *rest]
         return command
@@ -31,7 +32,9 @@ def portable_command(command: list[str], *, env: Mapping[str, str], folder: Path
             f"The command starts `{first}`, which this environment does not have.",
             hint=f"Programs beside the frozen interpreter: {', '.join(_beside(folder)) or 'none'}.",
         )
-    if Path(found).parent.resolve() != folder.resolve():
+    own = _own_python(folder)
+    # Both: a virtual environment's Python resolves to the one below it, and one folder may hold several.
+    if Path(found).parent.resolve() != folder.resolve() or Path(found).resolve() != own.resolve():
         raise WrongUsageError(
             f"The command starts `{first}`, which is `{found}` and not the interpreter being frozen in `{folder}`.",
             hint="Start the command with `python`, or freeze the other one with `--python`.",
@@ -47,8 +50,8 @@ def run_reference(
     Raises NotRunError when a run fails, takes too long, or leaves a declared output as it was before.
     """
     command = declaration.command
-    if command[0] == "python" and not (folder / "python").exists():
-        command = [str(folder / "python3"), *command[1:]]  # Debian's own interpreter has no plain `python`
+    if command[0] == "python":
+        command = [str(_own_python(folder)), *command[1:]]
     runs = []
     for number in range(1, declaration.repeat + 1):
         tell(
@@ -112,6 +115,12 @@ def require_artifacts(*, artifacts_found: list[str], declaration: Declaration) -
                 f"The evaluation did not write the declared artifact `{name}`.",
                 hint="Correct `artifacts` in the configuration or `--artifact`.",
             )
+
+
+def _own_python(folder: Path) -> Path:
+    """Give the frozen interpreter. Debian's own has no plain `python`."""
+    plain = folder / "python"
+    return plain if plain.exists() else folder / "python3"
 
 
 def _beside(folder: Path) -> list[str]:
