@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -17,6 +18,7 @@ from envcap.redact import redact_text
 
 _TAIL_LINES = 40
 _GRACE_SECONDS = 5.0  # between asking a program to end and making it
+_DRAIN_SECONDS = 1.0  # for output that is still in the pipes when a program has ended
 
 
 class Finished(Data, frozen=True, kw_only=True):
@@ -79,8 +81,8 @@ def run_live(
 ) -> Finished:
     """Run a program whose output is shown line by line as it comes; give how it ended.
 
-    It gets a session of its own, so that a timeout or Ctrl-C ends its children with it. Raises NotRunError when
-    it cannot be started. Lines are decoded as UTF-8 with replacement; a carriage return ends a line too.
+    It gets a session of its own, so that its end, a timeout or Ctrl-C ends its children with it. Raises NotRunError
+    when it cannot be started. Lines are decoded as UTF-8 with replacement; a carriage return ends a line too.
     """
     started = time.monotonic()
     try:
@@ -104,6 +106,7 @@ def run_live(
         if code is None:
             timed_out = True
             code, peak = _end(child)
+        _end_session(child)
     except BaseException:
         _end(child)
         raise
@@ -131,8 +134,10 @@ class _Lines:
 
     def feed(self, piece: bytes, *, last: bool = False) -> str:
         text = self._decoder.decode(piece, last)
-        lines = (self._rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self._rest = "" if last else lines.pop()
+        whole = self._rest + text
+        held = "\r" if whole.endswith("\r") and not last else ""  # its other half, `\n`, may be under way
+        lines = whole.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = "" if last else lines.pop() + held
         for line in lines:
             if line or not last:
                 self._on_line(line)
@@ -155,13 +160,16 @@ def _follow(
             assert pipe is not None  # noqa: S101  (asked for above; for the type checker)
             os.set_blocking(pipe.fileno(), False)
             selector.register(pipe, selectors.EVENT_READ, _Lines(take))
+        drained_at = math.inf
         while selector.get_map():
-            left = deadline - time.monotonic()
+            # A grandchild may keep the pipes open, and even write, after the program itself has ended.
+            if drained_at == math.inf and _has_ended(child):
+                drained_at = time.monotonic() + _DRAIN_SECONDS
+            left = min(deadline, drained_at) - time.monotonic()
             if left <= 0:
-                return "".join(stdout), tail, True
-            # A grandchild may keep the pipes open after the program itself has ended: look now and then.
-            ready = selector.select(min(left, 1.0))
-            if not ready and _has_ended(child):
+                return "".join(stdout), tail, drained_at == math.inf
+            ready = selector.select(min(left, 0.25))
+            if not ready and drained_at < math.inf:
                 break
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 16)
@@ -203,7 +211,12 @@ def _end(child: subprocess.Popen[bytes]) -> tuple[int, int | None]:
             os.killpg(child.pid, number)
         code, peak = _reap(child, deadline=time.monotonic() + grace)
         if code is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # what the program left behind in its session
+            _end_session(child)
             return code, peak
     return -signal.SIGKILL, None
+
+
+def _end_session(child: subprocess.Popen[bytes]) -> None:
+    """End what a program that is gone left behind in its session: the next run must not share the machine with it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
