@@ -1,6 +1,7 @@
 """The project's code as one deterministic archive, and what has changed in a working tree since."""
 
 import hashlib
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,9 +73,14 @@ def changes_since(project: Path, code: Code, store: Store) -> list[str]:
 
 def _fingerprint(path: Path) -> str:
     if path.is_symlink():
-        return f"link:{path.readlink()}"
+        return f"link:{_link_target(path)}"
     mode = "x" if path.stat().st_mode & 0o100 else "-"
     return f"{mode}{file_sha256(path)}"
+
+
+def _link_target(link: Path) -> str:
+    """Give where a link leads, seen from its own folder: an absolute path would be one of this machine."""
+    return os.path.relpath(link.readlink(), link.parent) if link.readlink().is_absolute() else str(link.readlink())
 
 
 def _member_fingerprint(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
@@ -97,7 +103,7 @@ def _fill(archive: tarfile.TarFile, project: Path, paths: list[str]) -> None:
         full = project / path
         member = _member(f"{CODE_FOLDER}/{path}")
         if full.is_symlink():
-            member.type, member.linkname, member.mode = tarfile.SYMTYPE, str(full.readlink()), 0o777
+            member.type, member.linkname, member.mode = tarfile.SYMTYPE, _link_target(full), 0o777
             archive.addfile(member)
             continue
         member.size = full.stat().st_size

@@ -48,30 +48,36 @@ def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
     """Find the files that are the project's code. Raises NotRunError when git itself fails midway."""
     gaps: list[Gap] = []
     repository = _read_repository(project, gaps)
+    tracked: set[str] = set()
+    others: set[str] = set()
+    if repository is not None:
+        tracked = set(_git_list(project, "--cached", "--recurse-submodules"))
+        others = set(_git_list(project, "--others", "--exclude-standard"))
+        if not tracked and not others:
+            repository = None
+            gaps.append(_no_repository("the repository around the folder ignores it"))
     if repository is None:
-        tracked: list[str] = []
-        others = sorted(_walk(project))
-    else:
-        tracked = _git_list(project, "--cached", "--recurse-submodules")
-        others = _git_list(project, "--others", "--exclude-standard")
-    left_out = _left_out_prefixes(declaration)
+        others = set(_walk(project))
+    left_out = _left_out_prefixes(project, declaration)
     paths: list[str] = []
-    untracked: list[str] = []
-    for path in sorted({*tracked, *others}):
-        if _OWN.search(path) or _PASSING.search(path) or _is_below(path, left_out):
+    hidden = list(left_out)  # from the patch
+    for path in sorted(tracked | others):
+        if _is_below(path, left_out):
             continue
-        if not (project / path).is_file() and not (project / path).is_symlink():
-            continue  # deleted in the working tree: the patch says so
+        if _OWN.search(path) or _PASSING.search(path):
+            hidden += [path] if path in tracked else []
+            continue
+        is_there = os.path.lexists(project / path)
         gap = _reason_to_leave(project, path, is_tracked=path in tracked)
         if gap is not None:
-            gaps.append(gap)
-            continue
-        paths.append(path)
-        if repository is not None and path in others:
-            untracked.append(path)
+            hidden.append(path)
+            gaps += [gap] if is_there else []
+        elif (project / path).is_file() or (project / path).is_symlink():
+            paths.append(path)
+    untracked = [] if repository is None else [path for path in paths if path in others]
     patch = b""
     if repository is not None and repository.commit is not None:
-        patch = _read_patch(project, left_out=sorted(set(tracked).difference(paths)))
+        patch = _read_patch(project, left_out=hidden)
     return ProjectFiles(paths=paths, untracked=untracked, repository=repository, patch=patch, gaps=gaps)
 
 
@@ -84,6 +90,13 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
             reason="files of this name hold secrets and are never taken along",
             consequence="the evaluation will not find it in the image",
         )
+    if path.endswith("/"):
+        return Gap(
+            where="code",
+            subject=path,
+            reason="it is a repository of its own, which the one around it does not hold",
+            consequence="the evaluation will not find it in the image; make it a submodule, or install it as a package",
+        )
     if full.is_symlink():
         target = Path(os.path.normpath(full.parent / full.readlink()))
         if not target.is_relative_to(project):
@@ -93,7 +106,7 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
                 reason="the link leads out of the project",
                 consequence="the evaluation will not find it in the image; declare its target as data",
             )
-    elif not is_tracked and full.stat().st_size > _LARGEST_UNTRACKED:
+    elif not is_tracked and full.is_file() and full.stat().st_size > _LARGEST_UNTRACKED:
         return Gap(
             where="code",
             subject=path,
@@ -103,8 +116,11 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
     return None
 
 
-def _left_out_prefixes(declaration: Declaration) -> list[str]:
-    return [os.path.normpath(path) for path in (declaration.metrics, *declaration.artifacts, *declaration.data)]
+def _left_out_prefixes(project: Path, declaration: Declaration) -> list[str]:
+    """Give the declared outputs and data as paths below the project; those elsewhere are no code anyway."""
+    declared = [declaration.metrics, *declaration.artifacts, *declaration.data]
+    paths = [os.path.relpath(project / path, project) for path in declared]
+    return [path for path in paths if path != "." and not path.startswith("..")]
 
 
 def _is_below(path: str, prefixes: list[str]) -> bool:
@@ -132,14 +148,7 @@ def _read_repository(project: Path, gaps: list[Gap]) -> Repository | None:
     except Exception as error:  # noqa: BLE001  (no git on this machine is a Gap, whatever form it takes)
         done, reason = None, [str(error)]
     if done is None or done.returncode != 0:
-        gaps.append(
-            Gap(
-                where="code",
-                subject="repository",
-                reason=redact_text(reason[0]) if reason else "git gave no answer",
-                consequence="no commit is recorded; all plain files of the folder are taken along",
-            )
-        )
+        gaps.append(_no_repository(redact_text(reason[0]) if reason else "git gave no answer"))
         return None
     remote = _ask_git(project, "remote", "get-url", "origin")
     commit = _ask_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
@@ -160,12 +169,24 @@ def _read_repository(project: Path, gaps: list[Gap]) -> Repository | None:
     )
 
 
+def _no_repository(reason: str) -> Gap:
+    return Gap(
+        where="code",
+        subject="repository",
+        reason=reason,
+        consequence="no commit is recorded; all plain files of the folder are taken along",
+    )
+
+
 def _read_patch(project: Path, *, left_out: list[str]) -> bytes:
-    """Give the uncommitted changes, but not those to files that are left out: a patch can carry a secret too."""
-    still_there = [path for path in left_out if (project / path).exists()]
-    excluded = [f":(exclude,literal){path}" for path in still_there]
+    """Give the uncommitted changes, but not those to files that are left out: a patch can carry a secret too.
+
+    Not even where such a file was deleted: its lines would be in the patch. A user's own settings change nothing.
+    """
+    settled = ["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/"]
+    excluded = [f":(exclude,literal){path}" for path in left_out if not path.endswith("/")]
     return capture(
-        [*["git", "diff", "--binary", "--relative", "--no-ext-diff", "--no-textconv", "HEAD", "--", "."], *excluded],
+        ["git", "diff", "--binary", "--relative", *settled, "HEAD", "--", ".", *excluded],
         cwd=project,
         purpose="Reading uncommitted changes",
     ).stdout
@@ -175,8 +196,9 @@ def _walk(project: Path) -> Iterator[str]:
     """Give the plain files below a folder that is no repository; not hidden ones, not whole environments."""
     for folder_name, folders, files in os.walk(project):
         folder = Path(folder_name)
-        folders[:] = sorted(name for name in folders if _is_code_folder(folder / name))
-        for name in files:
+        links = [name for name in folders if (folder / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name not in links and _is_code_folder(folder / name))
+        for name in [*files, *links]:
             if not name.startswith(".") or _KEYS.search(name):
                 yield (folder / name).relative_to(project).as_posix()
 

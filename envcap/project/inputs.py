@@ -60,8 +60,16 @@ def _measure(project: Path, path: str) -> DataInput:
 
 def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root, followlinks=True):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not _leads_back(Path(folder, name), root))
         for name in files:
             path = Path(folder, name)
             if path.is_file():
                 yield path
+
+
+def _leads_back(path: Path, root: Path) -> bool:
+    """Tell whether a link leads to a folder that it is in: following it would never end."""
+    if not path.is_symlink():
+        return False
+    above = [folder for folder in path.parents if folder == root or folder.is_relative_to(root)]
+    return path.resolve() in {folder.resolve() for folder in above}
