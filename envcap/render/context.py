@@ -19,7 +19,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 def default_tag(lock: Lock, *, lock_sha256: str) -> str:
     """Give the tag of a lock's image where the user names none: it changes whenever the lock does."""
-    return f"envcap/{lock.name.lower().strip('-_')}:{lock_sha256[:12]}"
+    name = re.sub(r"[^a-z0-9]+", "-", lock.name.lower()).strip("-")
+    return f"envcap/{name or 'lock'}:{lock_sha256[:12]}"
 
 
 def render(lock: Lock, *, lock_sha256: str, needs_base: bool) -> Context:

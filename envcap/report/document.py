@@ -1,5 +1,7 @@
 """Results as one JSON document, the same facts that people are shown. Model in, string out."""
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,4 +38,21 @@ def error_document(error: EnvcapError, *, exit_code: int) -> str:
 
 
 def _encode(document: dict[str, Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    plain = _without_non_finite(msgspec.to_builtins(document))
+    return _escape(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+
+
+def _without_non_finite(value: Any) -> Any:
+    """Give NaN and the infinities as text, because JSON has no word for them and null would hide them."""
+    if isinstance(value, dict):
+        return {key: _without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_non_finite(item) for item in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _escape(text: str) -> str:
+    """Escape what JSON allows in a string but a terminal would obey."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )

@@ -34,7 +34,7 @@ def describe_freeze(lock: Lock, path: Path, sha256: str) -> str:
         "data": "; ".join(f"{item.path} ({item.files} files, {item.size:,} bytes)" for item in lock.data) or "none",
         "runs": _runs(lock),
     }
-    return "\n".join(
+    return _text(
         [
             f"Frozen: {path.name} (sha256 {sha256[:12]}…)",
             *_aligned(lines),
@@ -51,27 +51,23 @@ def describe_build(lock: Lock, context: Context, image: Image | None, output: Pa
             f"Written: {output} ({len(context.files)} files; nothing was built)",
             f"  build it   docker build --network none --tag {context.tag} {output}",
         ]
-        return "\n".join([*lines, *_gaps(lock.gaps)])
+        return _text([*lines, *_gaps(lock.gaps)])
     size = f", {image.size / 1e6:,.0f} MB" if image.size else ""
     lines = [f"Built: {image.reference} ({image.engine}{size})", *_gaps(lock.gaps), "Next: envcap verify"]
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def describe_judgement(judgement: Judgement, lock: Lock) -> str:
     """Give the verdict, the table of outputs, what is inside, and what the verdict does not cover."""
-    lines = [f"{judgement.verdict.value}: {_reasons(judgement)}", ""]
+    first, *more = judgement.reasons
+    lines = [f"{judgement.verdict.value}: {first}", *(f"  {reason}" for reason in more), ""]
     if judgement.checks:
-        lines += [_table_text(_checks_table(judgement.checks)), ""]
+        lines += [*_table_lines(_checks_table(judgement.checks)), ""]
     lines += [_inside(judgement, lock), *_findings(judgement)]
     lines += [f"Not covered: {note}" for note in judgement.notes]
     lines += _catches(judgement)
     lines += _gaps(judgement.gaps)
-    return "\n".join(lines)
-
-
-def _reasons(judgement: Judgement) -> str:
-    first, *more = judgement.reasons
-    return first if not more else "\n".join([first, *(f"  {reason}" for reason in more)])
+    return _text(lines)
 
 
 def _checks_table(checks: list[Check]) -> "Table":
@@ -88,15 +84,20 @@ def _checks_table(checks: list[Check]) -> "Table":
     return table
 
 
-def _table_text(table: "Table") -> str:
+def _table_lines(table: "Table") -> list[str]:
     from rich.console import Console
 
     stream = io.StringIO()
     Console(file=stream, width=_WIDTH, color_system=None, markup=False, emoji=False, highlight=False).print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
+    return [line.rstrip() for line in stream.getvalue().split("\n") if line.strip()]
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(_plain(line) for line in lines)
 
 
 def _plain(text: str) -> str:
+    """Give `text` as it may be shown: names in it are strangers', and must not steer a terminal or forge a line."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
@@ -163,9 +164,9 @@ def _gaps(gaps: list[Gap]) -> list[str]:
         lines.append(f"    so {gap.consequence}")
     if len(gaps) > _MOST_GAPS:
         lines.append(f"  and {len(gaps) - _MOST_GAPS} more in the lock, under `tool.envcap.gaps`")
-    return [_plain(line) for line in lines]
+    return lines
 
 
 def _aligned(lines: _LINES) -> list[str]:
     width = max(map(len, lines))
-    return [f"  {name:<{width}}  {_plain(text)}" for name, text in lines.items()]
+    return [f"  {name:<{width}}  {text}" for name, text in lines.items()]
