@@ -10,16 +10,26 @@ from envcap.errors import RefusedError
 def unpack(archive: IO[bytes], folder: Path, *, links: bool) -> None:
     """Unpack into `folder`. Links are kept where `links` is true and they stay below it, and left out otherwise.
 
-    Raises RefusedError for a member that would leave the folder (PEP 706 tells how they try).
+    Raises RefusedError for a member that would leave the folder (PEP 706 tells how they try), and for what is no
+    archive.
     """
     root = folder.resolve()
-    with tarfile.open(fileobj=archive) as members:
-        for member in members:
-            if not (member.isfile() or member.isdir() or (links and member.issym())):
-                continue
-            _check(member, root)
-            # Each member was checked just above, against what is on disk at this moment.
-            members.extract(member, root, set_attrs=not member.isdir())
+    try:
+        with tarfile.open(fileobj=archive) as members:
+            # Each member is checked, against what is on disk at that moment, before it is extracted.
+            members.extraction_filter = _as_it_is
+            for member in members:
+                if not (member.isfile() or member.isdir() or (links and member.issym())):
+                    continue
+                _check(member, root)
+                members.extract(member, root, set_attrs=not member.isdir())
+    except tarfile.TarError as error:
+        raise RefusedError(f"An archive cannot be read: {error}.") from error
+
+
+def _as_it_is(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+    del path
+    return member
 
 
 def _check(member: tarfile.TarInfo, root: Path) -> None:

@@ -73,6 +73,7 @@ class Store:
     def staged(self) -> Iterator["Store"]:
         """Give a store to fill; its files come into this one when the block ends well, else they are gone."""
         scratch = self.root.with_name(f".{self.root.name}.{secrets.token_hex(4)}.new")
+        is_first = not scratch.parent.exists()
         try:
             yield Store(scratch, beneath=self)
             for path in sorted(scratch.glob("*/*")) if scratch.is_dir() else []:
@@ -81,6 +82,11 @@ class Store:
                 path.replace(target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            if is_first:
+                with suppress(OSError):
+                    scratch.parent.rmdir()  # fails, rightly, when something came into it
+            with suppress(OSError):
+                self.root.parent.rmdir()  # the folder around it, where this was to be its first content
 
     @contextmanager
     def receive(self, name: str) -> Iterator[Incoming]:
@@ -89,8 +95,7 @@ class Store:
         When the block raises, nothing is left. Two processes may receive the same file at once.
         """
         scratch = self.root / "incoming"
-        scratch.mkdir(parents=True, exist_ok=True)
-        descriptor, new = tempfile.mkstemp(dir=scratch)
+        descriptor, new = _scratch_file(scratch)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 incoming = Incoming(file)
@@ -122,6 +127,13 @@ class Store:
                 shutil.copyfileobj(stream, incoming, 1 << 20)
                 sha256 = incoming.sha256
         return sha256
+
+
+def _scratch_file(folder: Path) -> tuple[int, str]:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # somebody who was done has just removed the empty folder
+            return tempfile.mkstemp(dir=folder)
 
 
 def file_sha256(path: Path) -> str:
