@@ -20,6 +20,8 @@ from envcap.redact import strip_credentials
 
 # Later sections win, as in pip's ConfigOptionParser.
 _SECTIONS = ("global", "install", ":env:")
+# Kinds of configuration file, the later ones win: OVERRIDE_ORDER in pip's configuration.py.
+_KINDS = ("global", "user", "site", "env")
 # Other spellings of one option: pip stores them under one name.
 _ALIASES = {"pypi-url": "index-url", "default-timeout": "timeout"}
 _TRUE = {"y", "yes", "t", "true", "on", "1"}
@@ -200,22 +202,46 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _settle(settings: Sequence[Setting], *, pip: Sequence[str]) -> list[Setting]:
-    """Give each key once. pip lists a key of several files by file name, so it is asked which one wins."""
-    values: dict[tuple[str, str], set[str]] = {}
+    """Give each key once, with the value that pip would use."""
+    if len({(section, option) for section, option, _ in settings}) == len(settings):
+        return list(settings)
+    done = capture(
+        [*pip, "config", "debug"], purpose="Reading pip's configuration", env=_environment(os.environ), check=False
+    )
+    return settle(settings, files=done.stdout.decode(errors="replace"))
+
+
+def settle(settings: Sequence[Setting], *, files: str) -> list[Setting]:
+    """Give each key once, with the value of the file that wins; `files` is the output of `pip config debug`.
+
+    `pip config list` gives a key of several files several times, by file name, without saying which file; `debug`
+    names the files of each rank and their keys. (`pip config get` looks at one rank only, so it cannot tell.)
+    """
+    holders = _holders(files)
+    values: dict[tuple[str, str], list[str]] = {}
     for section, option, value in settings:
-        values.setdefault((section, option), set()).add(value)
+        values.setdefault((section, option), []).append(value)
     settled: list[Setting] = []
     for (section, option), several in values.items():
-        if len(several) == 1:
-            settled.append((section, option, next(iter(several))))
-            continue
-        done = capture(
-            [*pip, "config", "get", f"{section}.{option}"],
-            purpose="Reading pip's configuration",
-            env=_environment(os.environ),
-        )
-        settled.append((section, option, done.stdout.decode(errors="replace").strip()))
+        ranked = holders.get(f"{section}.{option}", [])
+        by_name = sorted(name for _, name in ranked)
+        winner = by_name.index(max(ranked)[1]) if len(several) == len(ranked) > 0 else -1
+        settled.append((section, option, several[winner]))
     return settled
+
+
+def _holders(files: str) -> dict[str, list[tuple[tuple[int, int], str]]]:
+    """Give for each key the files that set it, each with its rank: that of its kind and its place within the kind."""
+    holders: dict[str, list[tuple[tuple[int, int], str]]] = {}
+    rank, place_in_kind, name = -1, 0, ""
+    for line in files.splitlines():
+        if match := re.fullmatch(r"(\w+):", line):
+            rank = _KINDS.index(match[1]) if match[1] in _KINDS else -1
+        elif match := re.fullmatch(r" {2}(\S.*), exists: (True|False)", line):
+            place_in_kind, name = place_in_kind + 1, match[1]
+        elif rank >= 0 and (match := re.match(r" {4}([^\s:]+): ?", line)):
+            holders.setdefault(match[1], []).append(((rank, place_in_kind), name))
+    return holders
 
 
 def _number(options: Mapping[str, str], option: str, *, default: float) -> float:

@@ -57,9 +57,8 @@ def repack(distribution: Distribution, *, prefix: Path, store: Store) -> Repacke
     """
     stem = _stem(distribution)
     members = sorted(_members(distribution, stem=stem, prefix=prefix), key=lambda member: member.name)
-    scratch = store.root / "incoming"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="repack", dir=store.root) as folder:
         path = Path(folder) / _wheel_name(distribution, stem)
         try:
             _write(path, members, record=f"{stem}.dist-info/RECORD")
