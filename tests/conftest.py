@@ -14,7 +14,9 @@ GOLDEN = Path(__file__).with_name("golden")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the golden files anew, to be reviewed as a diff")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden files anew, to be reviewed as a diff"
+    )
 
 
 @pytest.fixture(scope="session")
