@@ -1,18 +1,16 @@
 """The command line: options in, one stage call, one report call, exit code. It decides nothing."""
 
 import os
-import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from envcap import __version__
+from envcap import __version__, interruption
 from envcap.errors import EnvcapError, NotRunError
 from envcap.report.console import Talk, show_result
 
@@ -51,14 +49,6 @@ FrozenCode = Annotated[
         help="Use the code in the lock even if the files here have changed since.",
     ),
 ]
-
-
-class StopRequest(BaseException):
-    """Ctrl-C or a request to end. Not a KeyboardInterrupt, because the option parser would turn that into exit 1."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
 
 
 @app.callback(invoke_without_command=True)
@@ -242,14 +232,8 @@ def verify(
 
 def main() -> NoReturn:
     """Run the command line; the only door through which the process ends."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interruption.install()
     sys.exit(_run(app))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise StopRequest(number)
 
 
 def _run(command: Callable[[], Any]) -> int:
@@ -258,7 +242,7 @@ def _run(command: Callable[[], Any]) -> int:
         command()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except StopRequest as stop:
+    except interruption.StopRequest as stop:
         return _report(NotRunError("Interrupted; nothing was left behind."), stop.exit_code)
     except EnvcapError as error:
         return _report(error, error.exit_code)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envcap.errors import NotRunError
+from envcap.interruption import held
 from envcap.model.struct import Data
 from envcap.redact import redact_text
 
@@ -48,27 +49,26 @@ def capture(
     """
     words = [str(word) for word in command]
     shown = redact_text(" ".join(words))
+    child: subprocess.Popen[bytes] | None = None
     try:
-        done = subprocess.run(
-            words,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error.strerror}.") from error
-    except OSError as error:  # ENOEXEC: a file that is no program for this machine
-        raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error}.") from error
+        with held():
+            child = subprocess.Popen(
+                words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        output, errors = child.communicate(timeout=timeout)
+    except OSError as error:  # also ENOEXEC: a file that is no program for this machine
+        raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error.strerror or error}.") from error
     except subprocess.TimeoutExpired as error:
         raise NotRunError(f"{purpose} failed: `{shown}` did not end within {timeout:.0f} s.") from error
-    if check and done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-8:]
+    finally:
+        if child is not None and child.poll() is None:
+            child.kill()
+            child.communicate()
+    if check and child.returncode != 0:
+        said = (errors or output).decode(errors="replace").strip().splitlines()[-8:]
         detail = "\n  ".join(redact_text(line) for line in said)
-        raise NotRunError(f"{purpose} failed: `{shown}` ended with code {done.returncode}.\n  {detail}".rstrip())
-    return done
+        raise NotRunError(f"{purpose} failed: `{shown}` ended with code {child.returncode}.\n  {detail}".rstrip())
+    return subprocess.CompletedProcess(words, child.returncode, output, errors)
 
 
 def run_live(
@@ -85,8 +85,37 @@ def run_live(
     when it cannot be started. Lines are decoded as UTF-8 with replacement; a carriage return ends a line too.
     """
     started = time.monotonic()
+    child: subprocess.Popen[bytes] | None = None
     try:
-        child = subprocess.Popen(
+        with held():
+            child = _start(command, cwd=cwd, env=env)
+        stdout, tail, timed_out = _follow(child, deadline=started + timeout, on_line=on_line)
+        code, peak = _reap(child, deadline=started + timeout if not timed_out else 0.0)
+        if code is None:
+            timed_out = True
+            code, peak = _end(child)
+        _end_session(child)
+    except BaseException:
+        if child is not None:
+            _end(child)
+        raise
+    finally:
+        for pipe in (child.stdout, child.stderr) if child is not None else ():
+            if pipe is not None:
+                pipe.close()
+    return Finished(
+        code=code,
+        seconds=time.monotonic() - started,
+        peak_memory=peak,
+        timed_out=timed_out,
+        tail=list(tail),
+        stdout=stdout,
+    )
+
+
+def _start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
             list(command),
             cwd=cwd,
             env=dict(env),
@@ -100,28 +129,6 @@ def run_live(
             f"The evaluation cannot be started: `{command[0]}`: {error.strerror or error}.",
             hint="Check the command; the first word must be a program that this environment finds.",
         ) from error
-    try:
-        stdout, tail, timed_out = _follow(child, deadline=started + timeout, on_line=on_line)
-        code, peak = _reap(child, deadline=started + timeout if not timed_out else 0.0)
-        if code is None:
-            timed_out = True
-            code, peak = _end(child)
-        _end_session(child)
-    except BaseException:
-        _end(child)
-        raise
-    finally:
-        for pipe in (child.stdout, child.stderr):
-            if pipe is not None:
-                pipe.close()
-    return Finished(
-        code=code,
-        seconds=time.monotonic() - started,
-        peak_memory=peak,
-        timed_out=timed_out,
-        tail=list(tail),
-        stdout=stdout,
-    )
 
 
 class _Lines:

@@ -6,6 +6,7 @@ import re
 import secrets
 import tarfile
 import tempfile
+import textwrap
 import threading
 import time
 from collections import deque
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _WORK = f"/{CODE_FOLDER}"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what a step writes to stderr
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
+_STEP_WIDTH = 100  # characters of a build step that are shown while it runs
 _PROCESSES = 4096
 _KILL_SECONDS = 30.0
 _NOT_FOUND = 127  # what the init process in the container ends with when it cannot start the command
@@ -194,8 +196,9 @@ def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell) -> None:
             if match:
                 step = match[3]
                 tail.clear()
-                tell(Progress(kind="count", text=step, done=int(match[1]), total=int(match[2])))
-            elif line.strip() and not line.startswith(" ---> "):
+                shown = textwrap.shorten(step, _STEP_WIDTH, placeholder=" …")
+                tell(Progress(kind="step", text=f"{match[1]}/{match[2]} {shown}"))
+            elif line.strip() and not line.startswith((" ---> ", "Successfully ")):
                 tail.append(line)
                 tell(Progress(kind="output", text=line))
 
@@ -232,13 +235,12 @@ def _start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome
 def _attached(container: "Container") -> Iterator[Any]:
     """Open the container's output. The SDK hands out the reader and forgets the socket below it: close both."""
     connection = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 1})
+    socket = getattr(connection, "_sock", connection)
     try:
         yield connection
     finally:
         connection.close()
-        socket = getattr(connection, "_sock", None)
-        if socket is not None:
-            socket.close()
+        socket.close()
 
 
 def _wait(container: "Container", reader: threading.Thread, *, deadline: float) -> bool:

@@ -1,0 +1,191 @@
+"""Real environments, real projects, and the command line as a user starts it."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import docker
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEPT = REPOSITORY / "build" / "tests"  # environments and downloads that the next test run can use again
+
+
+class Result(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+
+class Envcap:
+    """The command line, started in a project with a chosen environment around it."""
+
+    def __init__(self, project: Path, environ: Mapping[str, str]) -> None:
+        self.project = project
+        self.environ = dict(environ)
+
+    def __call__(self, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "envcap", *words],
+            cwd=cwd or self.project,
+            env={**self.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *words: str, env: Mapping[str, str] | None = None) -> Result:
+        """Start it and expect it to succeed."""
+        result = self(*words, env=env)
+        assert result.code == 0, result.err
+        return result
+
+    def stop_when(self, sign: str, *words: str, number: int = signal.SIGINT, pause: float = 0.3) -> Result:
+        """Start it, send a signal as soon as `sign` stands in what it says, and give how it ended."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "envcap", *words],
+            cwd=self.project,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stderr is not None
+        said = ""
+        for line in child.stderr:
+            said += line
+            if sign in line:
+                time.sleep(pause)
+                child.send_signal(number)
+                break
+        out, rest = child.communicate(timeout=60)
+        assert sign in said, said
+        assert "Traceback" not in said + rest, said + rest
+        return Result(child.returncode, out, said + rest)
+
+
+def kept_environment(*requirements: str, options: tuple[str, ...] = ()) -> Path:
+    """Make an environment with pip, as a user would, or take the one that an earlier test made."""
+    key = hashlib.sha256("\n".join((sys.version, *requirements, *options)).encode()).hexdigest()[:12]
+    folder = KEPT / "environments" / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not (folder / ".finished").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            if requirements:
+                pip = [
+                    str(folder / "bin" / "python"),
+                    *["-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
+                ]
+                subprocess.run([*pip, *options, *requirements], check=True)
+            (folder / ".finished").touch()
+    return folder
+
+
+def make_repository(folder: Path) -> None:
+    """Make a folder a git repository with everything in it committed."""
+    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
+    for words in (["init", "--quiet", "--initial-branch", "main"], ["add", "--all"], ["commit", "--quiet", "-m", "x"]):
+        subprocess.run(["git", *identity, *words], cwd=folder, check=True)
+
+
+@pytest.fixture
+def clean_environ(tmp_path: Path) -> dict[str, str]:
+    """Give the test's own environment, with scratch and caches where the test can look into them."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ENVCAP_", "VIRTUAL_ENV"))}
+    environ.update(
+        TMPDIR=str(scratch),
+        ENVCAP_CACHE=str(tmp_path / "cache"),
+        PYTHONPATH=str(REPOSITORY),
+        GIT_CONFIG_GLOBAL=os.devnull,
+    )
+    return environ
+
+
+@pytest.fixture(scope="session")
+def bare_environment() -> Path:
+    """Make an environment with nothing in it, not even pip."""
+    folder = KEPT / "environments" / f"bare-{hashlib.sha256(sys.version.encode()).hexdigest()[:12]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "bare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "bin" / "python").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path, clean_environ: dict[str, str], bare_environment: Path) -> Envcap:
+    """Give a project whose evaluation needs nothing but the interpreter, with its environment active."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "evaluate.py").write_text(
+        "import json, pathlib\n"
+        "FACTOR = 3\n"
+        "pathlib.Path('metrics.json').write_text(json.dumps({'score': 0.5 * FACTOR, 'count': 12}))\n"
+        "pathlib.Path('table.csv').write_text('id,value\\n1,0.25\\n2,0.5\\n')\n"
+    )
+    (project / "envcap.toml").write_text(
+        '[evaluation]\ncommand = ["python", "evaluate.py"]\nartifacts = ["table.csv"]\nrepeat = 1\n'
+    )
+    make_repository(project)
+    return Envcap(project, {**clean_environ, "VIRTUAL_ENV": str(bare_environment)})
+
+
+@pytest.fixture(scope="session")
+def digits_environment() -> Path:
+    """Make the environment of examples/digits."""
+    return kept_environment(*(REPOSITORY / "examples" / "digits" / "requirements.txt").read_text().split())
+
+
+@pytest.fixture
+def digits(tmp_path: Path, clean_environ: dict[str, str], digits_environment: Path) -> Envcap:
+    """Give a copy of examples/digits in a repository of its own, with its environment active."""
+    project = tmp_path / "digits"
+    names = shutil.ignore_patterns(".*", "pylock*", "metrics.json", "predictions.csv")
+    shutil.copytree(REPOSITORY / "examples" / "digits", project, ignore=names)
+    make_repository(project)
+    return Envcap(
+        project,
+        {**clean_environ, "VIRTUAL_ENV": str(digits_environment), "ENVCAP_CACHE": str(KEPT / "cache")},
+    )
+
+
+@pytest.fixture
+def engine_state() -> Iterator[Callable[[], tuple[set[str], set[str], set[str]]]]:
+    """Give a function that lists what an engine holds of ours: containers, volumes, tags."""
+    client = docker.from_env()
+
+    def look() -> tuple[set[str], set[str], set[str]]:
+        containers = {str(item.name) for item in client.containers.list(all=True)}
+        volumes = {str(item.name) for item in client.volumes.list()}
+        tags = {tag for image in client.images.list("envcap/*") for tag in image.tags}
+        return containers, volumes, tags
+
+    yield look
+    client.close()

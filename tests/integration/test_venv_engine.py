@@ -1,0 +1,78 @@
+"""The main job where no container engine runs."""
+
+from typing import Any
+
+import pytest
+
+NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+
+@pytest.mark.network
+@pytest.mark.xdist_group("digits")
+def test_the_number_comes_back_and_the_verdict_says_what_was_not_rebuilt(digits: Any) -> None:
+    digits.environ.update(NO_DOCKER)
+    frozen = digits.ok("freeze", "--json").document
+    assert [gap["where"] for gap in frozen["frozen"]["gaps"]] == ["base"]
+    built = digits.ok("build", "--json")
+    assert built.document["image"]["engine"] == "venv"
+    assert "Going on with the embedded `venv` engine" in built.err
+    verified = digits.ok("verify")
+    assert verified.out.startswith("IDENTICAL")
+    assert "the operating system, its libraries and the driver were not rebuilt" in verified.out
+
+    program = digits.project / "evaluate.py"
+    program.write_text(program.read_text().replace("REGULARISATION = 0.05", "REGULARISATION = 0.5"))
+    refused = digits("verify")
+    assert refused.code == 5
+    assert "`evaluate.py` was changed" in refused.err
+
+
+def test_data_that_changed_are_refused(small: Any) -> None:
+    (small.project / "data").mkdir()
+    (small.project / "data" / "rows.csv").write_text("1\n2\n")
+    small.ok("freeze", "--data", "data")
+    small.ok("build", "--engine", "venv")
+    assert small("verify", "--engine", "venv").code == 0
+    (small.project / "data" / "rows.csv").write_text("1\n3\n")
+    refused = small("verify", "--engine", "venv")
+    assert refused.code == 5
+    assert "`data` was changed" in refused.err
+
+
+def test_noise_without_a_tolerance_is_inconclusive(small: Any) -> None:
+    program = small.project / "evaluate.py"
+    program.write_text(program.read_text().replace("0.5 * FACTOR", "__import__('random').random()"))
+    frozen = small.ok("freeze", "--repeat", "3")
+    assert "not all equal" in frozen.out
+    small.ok("build", "--engine", "venv")
+    verified = small("verify", "--engine", "venv")
+    assert verified.code == 4
+    assert verified.out.startswith("INCONCLUSIVE")
+    assert "state a tolerance" in verified.out
+
+
+def test_within_a_stated_tolerance_is_equivalent(small: Any) -> None:
+    program = small.project / "evaluate.py"
+    program.write_text(
+        program.read_text().replace("0.5 * FACTOR", "0.5 + 1e-9 * ('envcap-run-' in __import__('os').getcwd())")
+    )
+    configuration = small.project / "envcap.toml"
+    configuration.write_text(configuration.read_text() + "[tolerance]\nscore = { absolute = 1e-6 }\n")
+    small.ok("freeze")
+    small.ok("build", "--engine", "venv")
+    verified = small("verify", "--engine", "venv")
+    assert verified.code == 0
+    assert verified.out.startswith("EQUIVALENT")
+    assert "Smallest shift that would have been caught: score 1e-06" in verified.out
+
+
+def test_a_reviewer_needs_only_the_lock_and_its_store(small: Any, tmp_path: Any) -> None:
+    """The lock and `.envcap` are copied to an empty folder: the code comes out of the store."""
+    small.ok("freeze")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (small.project / "pylock.envcap.toml").rename(elsewhere / "pylock.envcap.toml")
+    (small.project / ".envcap").rename(elsewhere / ".envcap")
+    small.project = elsewhere
+    small.ok("build", "--engine", "venv")
+    assert small("verify", "--engine", "venv").out.startswith("IDENTICAL")
