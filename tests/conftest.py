@@ -35,7 +35,7 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session")
 def sample_lock() -> Lock:
-    """A lock that uses every table of the format. Vary it with `msgspec.structs.replace`."""
+    """Give a lock that uses every table of the format. Vary it with `msgspec.structs.replace`."""
     return Lock(
         name="train",
         created_at="2024-05-06T07:08:09Z",

@@ -29,7 +29,7 @@ MAY_EXIT = {"cli.py"}
 
 def room_of(path: str) -> str:
     """Give the room of a file, by its path below the package: a folder, or a single file at the top."""
-    first = path.split("/")[0]
+    first = path.split("/", maxsplit=1)[0]
     return first.removesuffix(".py")
 
 
