@@ -14,7 +14,7 @@ import msgspec
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from envcap.errors import EnvcapError
+from envcap.errors import NotRunError, RefusedError
 from envcap.model.facts import Distribution
 from envcap.model.gap import Gap
 from envcap.model.lock import Package, Wheel
@@ -80,7 +80,7 @@ class Carrier:
         if _is_named(name, distribution):
             try:
                 received = self._download(address, name, distribution, sha256=stated)
-            except EnvcapError as error:
+            except NotRunError as error:
                 problem = f"the wheel that it was installed from cannot be had any more: {error.message}"
             else:
                 if stated is not None or self._is_installed(received.path, distribution):
@@ -173,7 +173,13 @@ class Carrier:
         if held is not None:
             return Received(path=held, sha256=sha256 or "", size=held.stat().st_size)
         source = Source(url=url, name=name, what=f"`{subject(distribution)}`", sha256=sha256)
-        return download(source, session=self._session, cache=self._cache)
+        try:
+            return download(source, session=self._session, cache=self._cache)
+        except RefusedError as error:
+            raise NotRunError(
+                f"{source.what} from `{strip_credentials(url)}` is not the file whose sha256 was noted down: {sha256}.",
+                hint="Somebody replaced it, or a proxy in between serves another file.",
+            ) from error
 
     def _is_installed(self, wheel: Path, distribution: Distribution) -> bool:
         with wheel.open("rb") as file:

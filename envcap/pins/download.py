@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,7 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.lock import Package, Wheel
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
-from envcap.pins.threads import run_each
+from envcap.pins.threads import Stop, run_each
 from envcap.redact import strip_credentials
 from envcap.store import STORE_FOLDER, Incoming, Store, file_sha256
 
@@ -63,7 +62,7 @@ def fetch(
         _check_wheel(package.wheel)
     carried = [package for package in packages if package.wheel.path is not None]
     files = {package.wheel.sha256: _carried(package, lock_folder) for package in carried}
-    stop = threading.Event()
+    stop = Stop()
 
     def bring(package: Package) -> Path:
         wheel = package.wheel
@@ -86,13 +85,12 @@ def fetch(
     return files
 
 
-def download(
-    source: Source, *, session: requests.Session, cache: Store, stop: threading.Event | None = None
-) -> Received:
+def download(source: Source, *, session: requests.Session, cache: Store, stop: Stop | None = None) -> Received:
     """Give the file, kept in `cache`, after its size and sha256 were checked where they are known.
 
     Raises RefusedError when they differ, NotRunError when the file cannot be had.
     """
+    stop = stop or Stop()
     for _ in range(_ATTEMPTS - 1):
         with suppress(_BrokenOffError):
             return _attempt(source, session=session, cache=cache, stop=stop)
@@ -105,13 +103,14 @@ def download(
         ) from error
 
 
-def _attempt(source: Source, *, session: requests.Session, cache: Store, stop: threading.Event | None) -> Received:
+def _attempt(source: Source, *, session: requests.Session, cache: Store, stop: Stop) -> Received:
     """Download once. Raises _BrokenOffError when it may be tried again."""
     import requests
     import urllib3
 
     from envcap.pins.session import explain, explain_status
 
+    _go_on(stop)
     try:
         response = session.get(source.url, headers={"Accept-Encoding": "identity"}, stream=True)
     except requests.RequestException as error:
@@ -119,7 +118,9 @@ def _attempt(source: Source, *, session: requests.Session, cache: Store, stop: t
     with response:
         if response.status_code != 200:
             raise explain_status(response.status_code, response.reason or "", url=source.url)
-        with cache.receive(source.name) as incoming:
+        # urllib3 can shut the socket of a response since 2.3; without it a stalled thread is left behind.
+        wake = getattr(response.raw, "shutdown", response.close)
+        with cache.receive(source.name) as incoming, stop.waking(wake):
             try:
                 for piece in _pieces(response):
                     _go_on(stop)
@@ -137,8 +138,8 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-def _go_on(stop: threading.Event | None) -> None:
-    if stop is not None and stop.is_set():
+def _go_on(stop: Stop) -> None:
+    if stop.is_set():
         raise NotRunError("The download was stopped.")
 
 

@@ -29,7 +29,7 @@ def parse_record(text: str) -> Rows:
 def installed_rows(metadata: Path) -> Rows:
     """Give the rows of the RECORD in the .dist-info folder `metadata`, none where there is no RECORD."""
     try:
-        return parse_record((metadata / "RECORD").read_text("utf-8", errors="replace"))
+        return parse_record((metadata / "RECORD").read_bytes().decode("utf-8", errors="surrogateescape"))
     except OSError:
         return {}
 

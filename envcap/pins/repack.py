@@ -62,8 +62,8 @@ def repack(distribution: Distribution, *, prefix: Path, store: Store) -> Repacke
         path = Path(folder) / _wheel_name(distribution, stem)
         try:
             _write(path, members, record=f"{stem}.dist-info/RECORD")
-        except OSError as error:
-            raise CannotRepackError(f"`{error.filename}` cannot be read: {error.strerror}") from error
+        except UnicodeEncodeError as error:
+            raise CannotRepackError("the name of one of its files is not UTF-8, as a wheel needs it") from error
         size = path.stat().st_size
         return Repacked(name=path.name, sha256=store.add_file(path), size=size)
 
@@ -182,11 +182,18 @@ def _add(archive: zipfile.ZipFile, member: _Member) -> tuple[bytes, int]:
     entry.file_size = status.st_size
     digest = hashlib.sha256()
     size = 0
-    with member.source.open("rb") as file, archive.open(entry, "w", force_zip64=status.st_size >= 1 << 31) as target:
+    with _open(member.source) as file, archive.open(entry, "w", force_zip64=status.st_size >= 1 << 31) as target:
         for piece in _pieces(file, script=member.script):
             digest.update(piece)
             size += target.write(piece)
     return digest.digest(), size
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CannotRepackError(f"its file `{path}` cannot be read: {error.strerror}") from error
 
 
 def _pieces(file: IO[bytes], *, script: bool) -> Iterator[bytes]:

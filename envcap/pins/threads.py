@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -12,15 +13,48 @@ Result = TypeVar("Result")
 _PATIENCE = 2.0  # seconds for the threads to notice that they should stop
 
 
+class Stop:
+    """Tells work in other threads that nobody waits for it any more, and wakes it where it waits for something."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._sleepers: set[Callable[[], object]] = set()
+        self._lock = threading.Lock()
+
+    def set(self) -> None:
+        """Ask for the end."""
+        with self._lock:
+            self._event.set()
+            sleepers = list(self._sleepers)
+        for wake in sleepers:
+            with suppress(OSError, RuntimeError, ValueError):  # it has ended meanwhile
+                wake()
+
+    def is_set(self) -> bool:
+        """Tell whether the end was asked for."""
+        return self._event.is_set()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], object]) -> Iterator[None]:
+        """Have `wake` called if the end is asked for inside the block."""
+        with self._lock:
+            self._sleepers.add(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sleepers.discard(wake)
+
+
 def run_each(
-    work: Callable[[Item], Result], items: Sequence[Item], *, threads: int, stop: threading.Event | None = None
+    work: Callable[[Item], Result], items: Sequence[Item], *, threads: int, stop: Stop | None = None
 ) -> Iterator[tuple[Item, Result]]:
     """Give each item with its result, in the order they get ready. What `work` raises, this raises.
 
     `stop` is set when the caller has no more use for results; long work looks at it now and then. The threads are
     daemons: one that hangs in a socket does not keep the program from ending.
     """
-    stop = stop or threading.Event()
+    stop = stop or Stop()
     waiting: SimpleQueue[Item] = SimpleQueue()
     done: SimpleQueue[tuple[Item, Result] | BaseException] = SimpleQueue()
     for item in items:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import re
 import subprocess
+import sys
 import threading
 import zipfile
 from collections import Counter
@@ -51,14 +54,16 @@ def write_wheel(
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "\n".join([*lines, *([f"Build: {build}"] if build else [])]) + "\n",
     }
-    rows = ""
+    rows = io.StringIO(newline="")
+    write = csv.writer(rows, lineterminator="\n").writerow
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, text in content.items():
             data = text.encode() if isinstance(text, str) else text
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            rows += f"{member},sha256={digest},{len(data)}\n"
+            write([member, f"sha256={digest}", len(data)])
             archive.writestr(member, data)
-        archive.writestr(f"{info}/RECORD", f"{rows}{info}/RECORD,,\n")
+        write([f"{info}/RECORD", "", ""])
+        archive.writestr(f"{info}/RECORD", rows.getvalue())
 
 
 @pytest.fixture
@@ -91,6 +96,7 @@ class Index:
     def __init__(self, url: str) -> None:
         self.url = url
         self.files: dict[str, bytes] = {}  # by file name
+        self.pages: dict[str, tuple[str, bytes]] = {}  # project -> media type and text, in place of what we would say
         self.json = True
         self.hashes = True
         self.ranges = True
@@ -117,6 +123,8 @@ class Index:
 
     def page(self, project: str) -> tuple[str, bytes] | None:
         """Give media type and text of a project's page."""
+        if project in self.pages:
+            return self.pages[project]
         names = [name for name in self.files if re.sub(r"[-_.]+", "-", name.partition("-")[0]).lower() == project]
         if not names and project:
             return None
@@ -210,6 +218,11 @@ def _handler(index: Index) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing when a client goes away early: that is what some tests are about."""
+
+
 @pytest.fixture
 def make_index() -> Iterator[Any]:
     """Give a function that starts an index on loopback; it takes an SSL context to speak HTTPS."""
@@ -217,7 +230,7 @@ def make_index() -> Iterator[Any]:
 
     def make(context: Any = None) -> Index:
         index = Index("")
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(index))
+        server = QuietServer(("127.0.0.1", 0), _handler(index))
         scheme, host = ("http", "127.0.0.1") if context is None else ("https", "localhost")
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -259,8 +272,6 @@ class Environment:
 
     def pip(self, *words: str | Path) -> None:
         """Install with the pip of the tests, from outside."""
-        import sys
-
         command = [
             sys.executable,
             "-m",
