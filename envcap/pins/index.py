@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from envcap.errors import NotRunError
 from envcap.model.progress import Progress, Tell
@@ -83,8 +83,7 @@ def _of(release: Wanted, links: Sequence[tuple[Place, list[Offer]]], *, local: b
 
 def _ask(question: _Question, *, session: requests.Session) -> _Answer:
     """Ask an index about one project. Some mean by 403 that they have no such project: that is told apart later."""
-    base = question.place.url.rstrip("/") + "/"
-    response, body = _get(urljoin(base, quote(question.wanted.name) + "/"), session=session)
+    response, body = _get(f"{question.place.url.rstrip('/')}/{quote(question.wanted.name)}/", session=session)
     if response.status_code in {403, 404, 410}:
         return _Answer(status=response.status_code)
     if response.status_code != 200:

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
+from envcap.redact import strip_credentials
 
 JSON = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -95,11 +96,19 @@ def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> li
 
 
 def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None) -> list[Offer]:
-    """Give every wheel that a page with links offers: a PEP 503 project page or a find-links page."""
+    """Give every wheel that a page with links offers: a PEP 503 project page or a find-links page.
+
+    Raises NotRunError when it says that it is of a version which we do not know (PEP 629).
+    """
+    from pypi_simple import UnsupportedRepoVersionError
     from pypi_simple.html import RepositoryPage
 
+    try:
+        links = RepositoryPage.from_html(page, base_url=url, from_encoding=encoding).links
+    except UnsupportedRepoVersionError as error:
+        raise NotRunError(f"`{strip_credentials(url)}` cannot be read: {error}.") from error
     offers: list[Offer] = []
-    for link in RepositoryPage.from_html(page, base_url=url, from_encoding=encoding).links:
+    for link in links:
         target, fragment = urldefrag(link.url)
         filename = unquote(urlsplit(target).path.rpartition("/")[2])
         if not filename.endswith(".whl"):

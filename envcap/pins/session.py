@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import ssl
 import urllib.request
 from pathlib import Path
@@ -122,11 +123,12 @@ def _root(error: BaseException) -> str:
     """Give the innermost reason in one line: libraries wrap it several times."""
     inner: BaseException = error
     for _ in range(6):
-        nested = getattr(inner, "reason", None) or next(iter(getattr(inner, "args", ())), None)
-        if not isinstance(nested, BaseException):
+        wrapped = [getattr(inner, "reason", None), *inner.args]
+        nested = next((one for one in wrapped if isinstance(one, BaseException)), None)
+        if nested is None:
             break
         inner = nested
-    text = str(inner).partition(": ")[2] or str(inner) if "object at 0x" in str(inner) else str(inner)
+    text = re.sub(r"^\w+\(host=[^)]*\): ", "", str(inner))
     return " ".join(text.split()).rstrip(".")[:200]
 
 

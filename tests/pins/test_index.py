@@ -77,6 +77,12 @@ def test_a_page_that_is_not_as_the_standard_has_it_is_an_error(page: bytes) -> N
         read_json(page, wanted=DEMO, url="https://i.example.org/demo/", index="https://i.example.org")
 
 
+def test_a_page_of_an_unknown_version_is_an_error() -> None:
+    page = b'<meta name="pypi:repository-version" content="2.0"><a href="demo-1.0-py3-none-any.whl">x</a>'
+    with pytest.raises(NotRunError, match=r"2\.0"):
+        read_html(page, url="https://i.example.org/demo/", encoding=None, index=None)
+
+
 def test_a_momentary_failure_is_repeated(index: Index, make_wheel: MakeWheel) -> None:
     index.add(make_wheel("demo", "1.0"))
     index.failing["/simple/demo/"] = 2
