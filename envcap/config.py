@@ -104,7 +104,7 @@ def declare(configuration: ConfigurationTable, override: Override) -> Declaratio
 
 def parse_duration(text: str | float) -> float:
     """Give seconds for `90`, `90s`, `30m`, `2h` or `1d`. Raises WrongUsageError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(text))
+    match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]+)?)\s*([smhd]?)\s*", str(text))
     if match is None or float(match[1]) <= 0:
         raise WrongUsageError(f"`{text}` is not a duration.", hint="Write for example `90s`, `30m` or `2h`.")
     return float(match[1]) * _UNITS[match[2]]
@@ -112,7 +112,7 @@ def parse_duration(text: str | float) -> float:
 
 def parse_size(text: str) -> int:
     """Give bytes for `512M`, `8G` or a plain number, in powers of 1024. Raises WrongUsageError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?[Bb]?\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]+)?)\s*([KMGT]?)i?[Bb]?\s*", text)
     if match is None or float(match[1]) <= 0:
         raise WrongUsageError(f"`{text}` is not a size.", hint="Write for example `512M` or `8G`.")
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
@@ -137,7 +137,9 @@ def _convert(table: Any, *, source: str, where: str) -> ConfigurationTable:
         hint = ""
         if source == "envcap.toml" and "tool" in table:
             hint = "In `envcap.toml` the tables are `[evaluation]` and `[tolerance]`, without `tool.envcap`."
-        message = str(error).replace("`$.", f"`{where}").replace("`$`", f"`{where.rstrip('.') or source}`")
+        whole = f"`{where.rstrip('.') or source}`"
+        message = str(error).replace("`$.", f"`{where}").replace("`$`", whole)
+        message = message if "`$" in str(error) else f"{message} - at {whole}"
         raise WrongUsageError(f"`{source}` cannot be used: {message}.", hint=hint) from error
 
 

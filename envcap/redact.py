@@ -8,9 +8,10 @@ _SECRET_NAME = re.compile(
 )
 # In a query even shorter names: presigned addresses have `sig` and `X-Amz-Signature`, many services `key`.
 _SECRET_PARAMETER = re.compile(r"(?i)(^|[-_.])(sig|signature|key|code|jwt|pat)$")
-_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s'\"<>`]+")
-# All up to the last `@` before the path: a password that was not encoded may hold one.
-_USERINFO = re.compile(r"(?<=://)[^/?#\s'\"<>`]*@")
+# All up to the last `@` before the path: a password that was not encoded may hold one. It may hold a `'` too, which
+# elsewhere ends an address in a text.
+_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://([^/?#\s\"<>`]*@)?[^\s'\"<>`]*")
+_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 # Path segments that carry a token by convention: conda channels write `/t/<token>/`.
 _TOKEN_SEGMENT = re.compile(r"/t/[^/?#]+(?=[/?#]|$)")
 _PARAMETERS = re.compile(r"(?<=[?#])[^?#]*")

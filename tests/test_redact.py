@@ -1,0 +1,160 @@
+"""No credential gets through, in whatever shape of address it comes, and nothing else is taken away."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envcap.redact import is_secret_name, redact_text, strip_credentials
+
+CANARY = "c4n4ry"
+HIDING_PLACES = [
+    f"https://{CANARY}@example.org/simple/",
+    f"https://user:{CANARY}@example.org/simple/",
+    f"https://user:{CANARY}@example.org:8443/simple/",
+    f"https://{CANARY}:x-oauth-basic@example.org/team/repo.git",
+    f"https://user:p@ss{CANARY}@example.org/simple/",
+    f"https://user:p%40{CANARY}@example.org/",
+    f"https://user:{CANARY}@[2001:db8::1]:80/x",
+    f"HTTPS://User:{CANARY}@EXAMPLE.ORG/",
+    f"http://user:{CANARY}@example.org",
+    f"git+https://{CANARY}@example.org/team/repo.git@0123abc#egg=x",
+    f"git+ssh://git:{CANARY}@example.org/team/repo.git",
+    f"ssh://{CANARY}@example.org/team/repo.git",
+    f"ftp://anonymous:{CANARY}@example.org/",
+    f"postgresql+psycopg://user:{CANARY}@db.example.org/x",
+    f"https://conda.example.org/t/{CANARY}/channel/linux-64",
+    f"https://conda.example.org/t/{CANARY}",
+    f"https://conda.example.org/t/{CANARY}?x=1",
+    f"https://conda.example.org/t/first/t/{CANARY}/channel",
+    f"https://example.org/x?token={CANARY}",
+    f"https://example.org/x?a=1&private_token={CANARY}&b=2",
+    f"https://example.org/x?a=1;access_token={CANARY}",
+    f"https://example.org/x?%74oken={CANARY}",
+    f"https://example.org/x?TOKEN={CANARY}#part",
+    f"https://example.org/x?X-Amz-Signature={CANARY}",
+    f"https://example.org/x?X-Amz-Credential={CANARY}%2F2024",
+    f"https://example.org/x?sv=2020&sig={CANARY}",
+    f"https://example.org/x?key={CANARY}",
+    f"https://example.org/x?api_key={CANARY}&apikey={CANARY}",
+    f"https://example.org/x#access_token={CANARY}",
+    f"https://example.org/x?next=https://user:{CANARY}@example.org/",
+    f"https://user@x:{CANARY}@example.org/",
+    f"https://user:it's{CANARY}@example.org/",
+]
+
+
+@pytest.mark.parametrize("address", HIDING_PLACES)
+def test_no_canary_survives(address: str) -> None:
+    assert CANARY not in strip_credentials(address)
+    for text in (address, f"before {address} after", f"X_{address}", f"url='{address}'", f"<{address}>", f"({address}"):
+        shown = redact_text(text)
+        assert CANARY not in shown
+        assert "***" in shown
+
+
+@pytest.mark.parametrize(
+    ("address", "stripped"),
+    [
+        ("https://user:secret@example.org:8443/simple/", "https://example.org:8443/simple/"),
+        ("git+https://secret@example.org/r.git@0123abc#egg=x", "git+https://example.org/r.git@0123abc#egg=x"),
+        ("ssh://git@example.org/team/repo.git", "ssh://git@example.org/team/repo.git"),
+        ("git+ssh://git@example.org/team/repo.git", "git+ssh://git@example.org/team/repo.git"),
+        ("https://git@example.org/team/repo.git", "https://example.org/team/repo.git"),
+        ("git@example.org:team/repo.git", "git@example.org:team/repo.git"),
+        ("https://example.org/t/secret/channel/x.conda", "https://example.org/channel/x.conda"),
+        ("https://example.org/x?a=1&token=s&b=%20", "https://example.org/x?a=1&b=%20"),
+        ("https://example.org/x?token=s#sha256=0", "https://example.org/x#sha256=0"),
+        ("https://example.org/x?token=s", "https://example.org/x"),
+        ("../wheels", "../wheels"),
+        ("/srv/git/repo.git", "/srv/git/repo.git"),
+        ("file:///srv/wheels/a.whl", "file:///srv/wheels/a.whl"),
+        ("", ""),
+    ],
+)
+def test_all_but_the_credentials_stays(address: str, stripped: str) -> None:
+    assert strip_credentials(address) == stripped
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no address here",
+        "https://example.org/simple/",
+        "https://example.org/a@b/c?x=1&y=2#egg=z",
+        "write to person@example.org about http://example.org/",
+        "https://example.org/t/",
+        "a://b",
+        "100% of 5 files: 3/4",
+    ],
+)
+def test_harmless_text_is_left_as_it_is(text: str) -> None:
+    assert redact_text(text) == text
+
+
+def test_several_addresses_in_one_text() -> None:
+    text = "from https://a:b@example.org/x and https://c@example.org/t/tok/y?sig=1"
+    assert redact_text(text) == "from https://***@example.org/x and https://***@example.org/t/***/y?sig=***"
+
+
+plain = st.text("abcxyz0189-._~", min_size=1, max_size=8)
+password = st.text("abcXYZ019-._~:@%!$&'()*+,;=", min_size=1, max_size=8)
+
+
+@given(
+    scheme=st.sampled_from(["http", "https", "git+https", "ssh", "git+ssh", "HTTPS"]),
+    user=plain,
+    secret=password,
+    path=st.lists(st.sampled_from(["a", "t", "b.git", ""]), max_size=4),
+    query=st.lists(st.tuples(st.sampled_from(["a", "token", "sig", "page"]), plain), max_size=3),
+)
+def test_any_password_is_taken_out_once_and_for_all(
+    scheme: str, user: str, secret: str, path: list[str], query: list[tuple[str, str]]
+) -> None:
+    canary = f"{secret}{CANARY}"
+    tail = "/" + "/".join(path) + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else "")
+    address = f"{scheme}://{user}:{canary}@example.org{tail}"
+    for clean in (strip_credentials, redact_text):
+        once = clean(address)
+        assert CANARY not in once
+        assert "example.org" in once
+        assert clean(once) == once
+
+
+@given(st.text())
+def test_any_text_is_taken_without_complaint(text: str) -> None:
+    assert redact_text(redact_text(text)) == redact_text(text)
+    strip_credentials(text)
+
+
+@given(st.text("htps:/@?#&=;t.*", max_size=40))
+def test_text_that_looks_like_addresses_settles(text: str) -> None:
+    assert redact_text(redact_text(text)) == redact_text(text)
+
+
+def test_long_text_without_an_address_is_quick() -> None:
+    assert redact_text("a" * 300_000) == "a" * 300_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HF_TOKEN",
+        "WANDB_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "DB_PASSWORD",
+        "PGPASSFILE_PWD",
+        "SENTRY_DSN",
+        "AUTH_HEADER",
+        "cookie",
+    ],
+)
+def test_secret_names(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES", "page"]
+)
+def test_plain_names(name: str) -> None:
+    assert not is_secret_name(name)
