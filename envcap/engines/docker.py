@@ -23,6 +23,7 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 from envcap.archives import unpack
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError
+from envcap.interruption import held
 from envcap.model.image import Context, Image, Outcome, Task
 from envcap.model.layout import CODE_FOLDER, LOCK_LABEL, OWNER
 from envcap.model.progress import Progress, Tell
@@ -81,7 +82,13 @@ class DockerEngine:
                 platform=context.platform,
                 tag=tag,
             )
-            _follow_build(messages, tell)
+            running: list[str] = []
+            try:
+                _follow_build(messages, tell, running=running)
+            finally:
+                messages.close()  # the engine then stops the step and removes its container, in its own time
+                for container in running:
+                    self._remove(container)
         image = self.find(tag)
         if image is None:
             raise NotRunError(f"Docker ended the build without an image `{tag}`.")
@@ -92,7 +99,8 @@ class DockerEngine:
         name = f"envcap-{secrets.token_hex(6)}"  # known beforehand: whatever stops us, we can remove it
         with _translated("Running in the container"):
             try:
-                container = self._create(image, task, name=name)
+                with held():
+                    container = self._create(image, task, name=name)
                 if task.files:
                     container.put_archive(_WORK, _tar_of(task.files))
                 outcome = _start_and_follow(container, task, tell)
@@ -100,8 +108,20 @@ class DockerEngine:
                     _fetch(container, output, results)
                 return outcome
             finally:
-                with contextlib.suppress(NotFound):
-                    self._client.api.remove_container(name, force=True, v=True)
+                self._remove(name)
+
+    def _remove(self, container: str) -> None:
+        """See to it that a container is gone. The engine may be removing it already: then wait for that."""
+        deadline = time.monotonic() + _KILL_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                self._client.api.remove_container(container, force=True, v=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -180,8 +200,11 @@ def _pack(context: Context, folder: Path, archive: Any) -> None:
     archive.seek(0)
 
 
-def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell) -> None:
-    """Tell steps and output as they come; raise NotRunError naming the failing step with its last lines."""
+def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell, *, running: list[str]) -> None:
+    """Tell steps and output as they come; raise NotRunError naming the failing step with its last lines.
+
+    `running` holds the container of the step under way, for whoever must clean up.
+    """
     step = "the first step"
     tail: deque[str] = deque(maxlen=20)
     for message in messages:
@@ -198,6 +221,10 @@ def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell) -> None:
                 tail.clear()
                 shown = textwrap.shorten(step, _STEP_WIDTH, placeholder=" …")
                 tell(Progress(kind="step", text=f"{match[1]}/{match[2]} {shown}"))
+            elif line.startswith(" ---> Running in "):
+                running[:] = [line.rpartition(" ")[2]]
+            elif line.startswith(" ---> Removed intermediate container "):
+                running.clear()
             elif line.strip() and not line.startswith((" ---> ", "Successfully ")):
                 tail.append(line)
                 tell(Progress(kind="output", text=line))

@@ -105,6 +105,12 @@ def kept_environment(*requirements: str, options: tuple[str, ...] = ()) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def make_environment() -> Callable[..., Path]:
+    """Give the function that makes an environment or takes a kept one."""
+    return kept_environment
+
+
 def make_repository(folder: Path) -> None:
     """Make a folder a git repository with everything in it committed."""
     identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
