@@ -60,24 +60,20 @@ def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
         others = set(_walk(project))
     left_out = _left_out_prefixes(project, declaration)
     paths: list[str] = []
-    hidden = list(left_out)  # from the patch
     for path in sorted(tracked | others):
-        if _is_below(path, left_out):
+        if _is_below(path, left_out) or _OWN.search(path) or _PASSING.search(path):
             continue
-        if _OWN.search(path) or _PASSING.search(path):
-            hidden += [path] if path in tracked else []
-            continue
-        is_there = os.path.lexists(project / path)
+        if not os.path.lexists(project / path):
+            continue  # deleted in the working tree: the patch says so
         gap = _reason_to_leave(project, path, is_tracked=path in tracked)
         if gap is not None:
-            hidden.append(path)
-            gaps += [gap] if is_there else []
+            gaps.append(gap)
         elif (project / path).is_file() or (project / path).is_symlink():
             paths.append(path)
     untracked = [] if repository is None else [path for path in paths if path in others]
     patch = b""
     if repository is not None and repository.commit is not None:
-        patch = _read_patch(project, left_out=hidden)
+        patch = _read_patch(project, paths=set(paths), left_out=left_out)
     return ProjectFiles(paths=paths, untracked=untracked, repository=repository, patch=patch, gaps=gaps)
 
 
@@ -178,15 +174,31 @@ def _no_repository(reason: str) -> Gap:
     )
 
 
-def _read_patch(project: Path, *, left_out: list[str]) -> bytes:
+def _read_patch(project: Path, *, paths: set[str], left_out: list[str]) -> bytes:
     """Give the uncommitted changes, but not those to files that are left out: a patch can carry a secret too.
 
-    Not even where such a file was deleted: its lines would be in the patch. A user's own settings change nothing.
+    Not even where such a file was deleted: its lines would be in the patch.
     """
+    excluded = [f":(exclude,literal){path}" for path in left_out]
+    changed = [
+        os.fsdecode(name) for name in _diff(project, "--name-only", "-z", excluded=excluded).split(b"\0") if name
+    ]
+    excluded += [
+        f":(exclude,literal){path}" for path in changed if path not in paths and not _is_plain_deletion(project, path)
+    ]
+    return _diff(project, "--binary", excluded=excluded)
+
+
+def _is_plain_deletion(project: Path, path: str) -> bool:
+    has_purpose = _KEYS.search(path) or _OWN.search(path) or _PASSING.search(path)
+    return not has_purpose and not os.path.lexists(project / path)
+
+
+def _diff(project: Path, *options: str, excluded: list[str]) -> bytes:
+    """Give the difference to the last commit, whatever the user's own settings are."""
     settled = ["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/"]
-    excluded = [f":(exclude,literal){path}" for path in left_out if not path.endswith("/")]
     return capture(
-        ["git", "diff", "--binary", "--relative", *settled, "HEAD", "--", ".", *excluded],
+        ["git", "diff", "--relative", *settled, *options, "HEAD", "--", ".", *excluded],
         cwd=project,
         purpose="Reading uncommitted changes",
     ).stdout
