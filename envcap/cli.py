@@ -114,7 +114,7 @@ def freeze(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Inspect this environment, run the reference evaluation, and write one lock.
+    """Inspect this environment, run the evaluation, write one lock.
 
     Example: envcap freeze -- python evaluate.py
     """
@@ -160,7 +160,7 @@ def build(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Render a pinned Dockerfile from the lock and build the image."""
+    """Render a pinned Dockerfile from the lock and build it."""
     from envcap.build import BuildRequest
     from envcap.build import build as run_build
     from envcap.report.document import build_document
@@ -206,7 +206,7 @@ def verify(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Rerun the evaluation inside the image, and judge whether the result came back."""
+    """Rerun the evaluation inside, and judge whether it is the same."""
     from envcap.config import parse_duration, parse_size
     from envcap.report.document import judgement_document
     from envcap.report.text import describe_judgement

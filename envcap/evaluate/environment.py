@@ -11,7 +11,7 @@ from envcap.redact import is_secret_name, redact_text
 # Variables known to change numbers, thread counts, kernels or device choice. A name outside this list is recorded
 # only when the user names it. Sources: the projects' own documentation, collected in the design notes.
 _ALLOWED = re.compile(
-    r"PYTHON(HASHSEED|OPTIMIZE|UTF8|IOENCODING|DONTWRITEBYTECODE|UNBUFFERED|WARNINGS|NODEBUGRANGES)"
+    r"PYTHON(HASHSEED|OPTIMIZE|UTF8|IOENCODING)"
     r"|(OMP|KMP|GOMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|GOTO|TBB)_[A-Z0-9_]+"
     r"|(NPY|NUMPY|ATEN|ONEDNN|DNNL|NUMBA|CUPY|JAX|XLA|TF|TORCH|PYTORCH|TRITON|KERAS|TRANSFORMERS|TOKENIZERS)_[A-Z0-9_]+"
     r"|(CUDA|CUBLAS|CUDNN|NCCL|NVIDIA_TF32|HSA|ROCR|HIP|MIOPEN)_[A-Z0-9_]+"

@@ -1,0 +1,163 @@
+"""One container of the Docker engine, from creation to its outputs. Whoever creates one removes it."""
+
+import contextlib
+import io
+import tarfile
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+from docker.errors import NotFound
+from docker.types import Mount as DockerMount
+from docker.utils.socket import STDERR, STDOUT, frames_iter
+
+from envcap.archives import unpack
+from envcap.errors import NotRunError
+from envcap.model.image import Image, Outcome, Task
+from envcap.model.layout import CODE_FOLDER, OWNER
+from envcap.model.progress import Progress, Tell
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+WORK = f"/{CODE_FOLDER}"
+KILL_SECONDS = 30.0  # for an engine to do what it was told
+_PROCESSES = 4096
+_NOT_FOUND = 127  # what the init process in the container ends with when it cannot start the command
+_LABELS = {"dev.envcap.task": "1"}
+
+
+def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) -> "Container":
+    """Create it, not started: no network, no capabilities, a read-only root, a plain user, a scratch volume."""
+    # An anonymous volume takes over the image's own content of the folder, owners included: the evaluation can
+    # write beside its code while the root stays read-only, on a remote engine too.
+    mounts = [DockerMount(target=WORK, source="", type="volume")]
+    for mount in task.mounts:
+        target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"
+        mounts.append(DockerMount(target=target, source=str(mount.source), type="bind", read_only=True))
+    # A runaway evaluation is to die, not the machine.
+    memory = task.memory or int(client.info()["MemTotal"] * 0.9)
+    return client.containers.create(
+        image.identity,
+        task.command,
+        name=name,
+        working_dir=WORK,
+        user=f"{OWNER}:{OWNER}",
+        mounts=mounts,
+        labels=_LABELS,
+        network_mode=None if task.network else "none",
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        tmpfs={"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108  (inside the container)
+        mem_limit=memory,
+        memswap_limit=memory,
+        pids_limit=_PROCESSES,
+        init=True,  # reaps what the evaluation leaves behind, and passes signals on
+    )
+
+
+def start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome:
+    """Start it, tell its output as it comes, and give how it ended; at the time limit it is killed."""
+    started = time.monotonic()
+    stdout: list[bytes] = []
+    tail: deque[str] = deque(maxlen=40)
+    with _attached(container) as connection:
+        reader = threading.Thread(target=_read, args=(connection, stdout, tail, tell), daemon=True)
+        reader.start()
+        container.start()
+        timed_out = not _wait(container, reader, deadline=started + task.timeout)
+        if timed_out:
+            container.kill()
+            _wait(container, reader, deadline=time.monotonic() + KILL_SECONDS)
+        reader.join(timeout=KILL_SECONDS)
+    seconds = time.monotonic() - started
+    state = container.attrs["State"]
+    if int(state["ExitCode"]) == _NOT_FOUND and tail and tail[-1].startswith("[FATAL tini"):
+        raise NotRunError(f"`{task.command[0]}` cannot be started in the image: {tail[-1].partition('] ')[2]}.")
+    return Outcome(
+        code=int(state["ExitCode"]),
+        seconds=seconds,
+        stdout=b"".join(stdout).decode(errors="replace"),
+        tail=list(tail),
+        timed_out=timed_out,
+        # Engines report a killed child as out of memory too, even when the program itself went on and ended well.
+        out_of_memory=bool(state.get("OOMKilled")) and int(state["ExitCode"]) != 0,
+    )
+
+
+@contextlib.contextmanager
+def _attached(container: "Container") -> Iterator[Any]:
+    """Open the container's output. The SDK hands out the reader and forgets the socket below it: close both."""
+    connection = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 1})
+    socket = getattr(connection, "_sock", connection)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        socket.close()
+
+
+def _wait(container: "Container", reader: threading.Thread, *, deadline: float) -> bool:
+    """Wait for the end; False when time is up. The output ends with the container, or a little before it."""
+    reader.join(timeout=max(0.0, deadline - time.monotonic()))
+    pause = 0.01
+    while True:
+        container.reload()
+        if container.attrs["State"]["Status"] in ("exited", "dead"):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)
+
+
+def _read(connection: Any, stdout: list[bytes], tail: deque[str], tell: Tell) -> None:
+    """Collect the container's output; lines of both streams are told as they come."""
+    rest = {STDOUT: b"", STDERR: b""}
+    for number, piece in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
+        if number == STDOUT:
+            stdout.append(piece)
+        *lines, rest[number] = (rest[number] + piece).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            _tell_line(line, tail, tell)
+    for line in rest.values():
+        if line:
+            _tell_line(line, tail, tell)
+
+
+def _tell_line(line: bytes, tail: deque[str], tell: Tell) -> None:
+    text = line.decode(errors="replace")
+    tail.append(text)
+    tell(Progress(kind="output", text=text))
+
+
+def fetch(container: "Container", output: str, results: Path) -> None:
+    """Copy one output out of the stopped container, keeping its place below the working directory."""
+    try:
+        pieces, _ = container.get_archive(f"{WORK}/{output}")
+    except NotFound:
+        return  # a missing output is for the comparison to name
+    with tempfile.TemporaryFile() as archive:
+        for piece in pieces:
+            archive.write(piece)
+        archive.seek(0)
+        parent = (results / output).parent
+        parent.mkdir(parents=True, exist_ok=True)
+        unpack(archive, parent, links=False)
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    """Give the archive that lays these files into the working directory."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as members:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.uid, member.gid = len(content), 0o644, OWNER, OWNER
+            members.addfile(member, io.BytesIO(content))
+    return stream.getvalue()

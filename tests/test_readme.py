@@ -1,0 +1,41 @@
+"""The README must not drift from the program: its help is the real help, its options exist."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def help_of(*words: str) -> str:
+    environ = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    command = [sys.executable, "-m", "envcap", *words, "--help"]
+    text = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+    # Started as a module, the program is called `python -m envcap`.
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()).replace("python -m envcap", "envcap")
+
+
+def test_the_help_in_the_readme_is_the_help() -> None:
+    assert f"$ envcap --help\n{help_of()}\n```" in README
+
+
+def test_every_option_in_the_readme_exists() -> None:
+    known = set(re.findall(r"--[a-z-]+", help_of() + help_of("freeze") + help_of("build") + help_of("verify")))
+    elsewhere = {"--no-deps"}  # pip's
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - known - elsewhere == set()
+
+
+def test_every_option_names_its_variable() -> None:
+    for verb in ("freeze", "build", "verify"):
+        text = " ".join(help_of(verb).split())
+        for option in set(re.findall(r" (--[a-z-]+) ", text)) - {"--help"}:
+            assert f"ENVCAP_{option[2:].replace('-', '_').upper()}" in text, (verb, option)
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = " ".join(help_of().split())
+    for code in (0, 1, 2, 3, 4, 5, 70, 130):
+        assert re.search(rf"\| {code} \|", README)
+        assert re.search(rf"\b{code} [a-z]", text)
