@@ -36,7 +36,7 @@ test: check engine  ## Everything, the container tests included
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
 test-fast: check  ## All that needs no container engine, in under two minutes
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine and not slow'
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine'
 
 clean:  ## Remove what the targets above made in this folder
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/*/.venv examples/*/.envcap

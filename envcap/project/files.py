@@ -58,7 +58,7 @@ def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
             gaps.append(_no_repository("the repository around the folder ignores it"))
     if repository is None:
         others = set(_walk(project))
-    left_out = _left_out_prefixes(project, declaration)
+    left_out = [*_left_out_prefixes(project, declaration), *_environments(others)]
     paths: list[str] = []
     for path in sorted(tracked | others):
         if _is_below(path, left_out) or _OWN.search(path) or _PASSING.search(path):
@@ -117,6 +117,12 @@ def _left_out_prefixes(project: Path, declaration: Declaration) -> list[str]:
     declared = [declaration.metrics, *declaration.artifacts, *declaration.data]
     paths = [os.path.relpath(project / path, project) for path in declared]
     return [path for path in paths if path != "." and not path.startswith("..")]
+
+
+def _environments(paths: set[str]) -> list[str]:
+    """Give the folders of whole environments that nobody ignored: their packages are pinned, not taken along."""
+    witnesses = ("/pyvenv.cfg", "/conda-meta/history")
+    return [path.removesuffix(mark) for path in paths for mark in witnesses if path.endswith(mark)]
 
 
 def _is_below(path: str, prefixes: list[str]) -> bool:

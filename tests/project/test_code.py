@@ -139,6 +139,13 @@ def test_untracked_files_are_taken_and_named_and_ignored_ones_are_not(repository
     assert captured.code.patch is None
 
 
+def test_an_environment_that_nobody_ignored_is_no_code(repository: "Project") -> None:
+    """Its packages are pinned; taking its files along would copy gigabytes and change the archive at each import."""
+    for path in ("env/pyvenv.cfg", "env/lib/x.py", "tools/conda/conda-meta/history", "tools/conda/y", "tools/mine.py"):
+        repository.put(path)
+    assert repository.capture().code.untracked == ["tools/mine.py"]
+
+
 def test_what_tools_leave_behind_is_no_code(repository: "Project") -> None:
     for path in (
         "__pycache__/x.cpython-311.pyc",
