@@ -1,6 +1,7 @@
 """One value against another: equal to the bit, within a stated tolerance, or different. Pure."""
 
 import math
+import sys
 from typing import NamedTuple, TypeGuard
 
 from envcap.model.evaluation import Metric, Tolerance
@@ -29,7 +30,8 @@ def is_number(value: Metric) -> TypeGuard[int | float]:
 
 def bound(tolerance: Tolerance, reference: float) -> float:
     """Give the largest distance from `reference` that is still within tolerance."""
-    return max(tolerance.absolute or 0.0, (tolerance.relative or 0.0) * abs(reference))
+    size = min(abs(reference), sys.float_info.max)  # an integer may be larger than every float
+    return max(tolerance.absolute or 0.0, (tolerance.relative or 0.0) * size)
 
 
 def judge_metric(name: str, frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> Check:

@@ -1,0 +1,83 @@
+"""From single checks to one verdict: the worst decides, and nothing judged is no success."""
+
+from itertools import permutations
+
+import pytest
+
+from envcap.compare.conclusion import conclude
+from envcap.model.verdict import Check, Finding, Verdict
+
+IDENTICAL, EQUIVALENT = Verdict.IDENTICAL, Verdict.EQUIVALENT
+DIFFERENT, INCONCLUSIVE = Verdict.DIFFERENT, Verdict.INCONCLUSIVE
+
+
+def check(verdict: Verdict, *, judged: bool = True, name: str = "m") -> Check:
+    return Check(
+        name=name,
+        kind="metric",
+        frozen="1",
+        observed="2",
+        tolerance="equal",
+        verdict=verdict,
+        detail="the detail",
+        judged=judged,
+    )
+
+
+def finding(*, fatal: bool) -> Finding:
+    return Finding(where="packages", subject="alpha", frozen="1.0", observed="2.0", fatal=fatal)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([IDENTICAL], IDENTICAL),
+        ([IDENTICAL, IDENTICAL], IDENTICAL),
+        ([IDENTICAL, EQUIVALENT], EQUIVALENT),
+        ([EQUIVALENT], EQUIVALENT),
+        ([IDENTICAL, EQUIVALENT, INCONCLUSIVE], INCONCLUSIVE),
+        ([IDENTICAL, EQUIVALENT, INCONCLUSIVE, DIFFERENT], DIFFERENT),
+        ([DIFFERENT, DIFFERENT], DIFFERENT),
+    ],
+)
+def test_the_worst_check_decides(verdicts: list[Verdict], expected: Verdict) -> None:
+    for order in permutations(verdicts):
+        assert conclude([check(verdict) for verdict in order], [])[0] is expected
+
+
+def test_a_check_that_is_not_judged_decides_nothing() -> None:
+    assert conclude([check(IDENTICAL), check(DIFFERENT, judged=False)], [])[0] is IDENTICAL
+
+
+@pytest.mark.parametrize("checks", [[], [check(IDENTICAL, judged=False)]])
+def test_with_nothing_judged_there_is_no_success(checks: list[Check]) -> None:
+    verdict, reasons = conclude(checks, [])
+    assert verdict is INCONCLUSIVE
+    assert "nothing was judged" in reasons[0]
+
+
+@pytest.mark.parametrize("checks", [[], [check(IDENTICAL)], [check(DIFFERENT)]])
+def test_an_image_that_is_not_what_was_locked_is_refused(checks: list[Check]) -> None:
+    verdict, reasons = conclude(checks, [finding(fatal=False), finding(fatal=True)])
+    assert verdict is Verdict.REFUSED
+    assert reasons == ["packages `alpha`: the lock says `1.0`, inside is `2.0`"]
+
+
+def test_a_finding_that_is_not_fatal_leaves_the_verdict() -> None:
+    assert conclude([check(IDENTICAL)], [finding(fatal=False)])[0] is IDENTICAL
+
+
+def test_the_reasons_name_what_decided() -> None:
+    checks = [check(IDENTICAL, name="a"), check(EQUIVALENT, name="b"), check(DIFFERENT, name="c")]
+    assert conclude(checks[:1], [])[1] == ["all 1 outputs are equal"]
+    assert conclude(checks[:2], [])[1] == ["2 outputs are within tolerance, 1 of them equal"]
+    assert conclude(checks, [])[1] == ["metric `c`: the detail"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [("IDENTICAL", 0), ("EQUIVALENT", 0), ("DIFFERENT", 1), ("NOT-RUN", 3), ("INCONCLUSIVE", 4), ("REFUSED", 5)],
+)
+def test_exit_codes(verdict: str, code: int) -> None:
+    assert Verdict(verdict).exit_code == code
+    assert len(Verdict) == 6
