@@ -60,13 +60,13 @@ def _reason_against(name: str, value: str | None) -> str | None:
         return "its name cannot be that of a variable in an image"
     if value is None:
         return "it is not set"
+    if name == "PATH":
+        return "it names folders of this machine; an image has its own"
     if is_secret_name(name):
         return "its name says that it holds a secret"
     if redact_text(value) != value:
         return "its value is an address with credentials"
-    if _CONTROL.search(value):
-        return "its value holds control characters"
-    return None
+    return "its value holds control characters" if _CONTROL.search(value) else None
 
 
 def with_interpreter_first(environ: Mapping[str, str], *, programs: Path, prefix: Path | None) -> dict[str, str]:

@@ -61,7 +61,8 @@ def image_environment(lock: Lock) -> dict[str, str]:
     }
     if _TIMEZONE.fullmatch(lock.system.timezone):
         surrounding["TZ"] = lock.system.timezone
-    return dict(sorted({**surrounding, **lock.system.environment}.items()))
+    recorded = {name: value for name, value in lock.system.environment.items() if name != "PATH"}  # the image's own
+    return dict(sorted({**surrounding, **recorded}.items()))
 
 
 def _requirements(lock: Lock) -> str:
