@@ -98,7 +98,8 @@ def require_no_gaps(lock: Lock, *, strict: bool) -> None:
     """Raise StrictError, listing them, when `strict` is asked for and the lock has gaps."""
     if strict and lock.gaps:
         raise StrictError(
-            f"{len(lock.gaps)} things could not be learned or pinned, and `--strict` forbids that:\n"
+            f"{len(lock.gaps)} {'thing' if len(lock.gaps) == 1 else 'things'} could not be learned or pinned, "
+            "and `--strict` forbids that:\n"
             + "\n".join(f"  {gap.where} `{gap.subject}`: {gap.reason}" for gap in lock.gaps),
             hint="Mend them and freeze again, or go on without `--strict`.",
         )

@@ -21,8 +21,10 @@ def conclude(checks: list[Check], findings: list[Finding]) -> tuple[Verdict, lis
         return Verdict.INCONCLUSIVE, ["nothing was judged: every output is declared as not judged"]
     verdict = next(kind for kind in _WORST_FIRST if any(check.verdict is kind for check in judged))
     if verdict is Verdict.IDENTICAL:
-        return verdict, [f"all {len(judged)} outputs are equal"]
+        return verdict, ["the one output is equal" if len(judged) == 1 else f"all {len(judged)} outputs are equal"]
     deciding = [check for check in judged if check.verdict is verdict]
     if verdict is Verdict.EQUIVALENT:
+        if len(judged) == 1:
+            return verdict, ["the one output is within tolerance"]
         return verdict, [f"{len(judged)} outputs are within tolerance, {len(judged) - len(deciding)} of them equal"]
     return verdict, [f"{check.kind} `{check.name}`: {check.detail}" for check in deciding]

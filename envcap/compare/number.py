@@ -83,7 +83,9 @@ def _decide_by_distance(numbers: list[int | float], observed: float, tolerance: 
     # Divided before they are added: the sum of the largest numbers is none.
     reference = low if low == high else math.fsum(value / len(numbers) for value in numbers)
     distance = abs(observed - reference)
-    shift = f"{observed - reference:+.3g}" + (f" ({(observed - reference) / abs(reference):+.2%})" if reference else "")
+    shift = f"{observed - reference:+.3g}" + (
+        f" ({100 * ((observed - reference) / abs(reference)):+.3g}%)" if reference else ""
+    )
     if tolerance is None:
         if low != high:
             return _Decision(

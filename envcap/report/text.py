@@ -88,8 +88,9 @@ def _table_lines(table: "Table") -> list[str]:
     from rich.console import Console
 
     stream = io.StringIO()
-    Console(file=stream, width=_WIDTH, color_system=None, markup=False, emoji=False, highlight=False).print(table)
-    return [line.rstrip() for line in stream.getvalue().split("\n") if line.strip()]
+    Console(file=stream, width=_WIDTH - 2, color_system=None, markup=False, emoji=False, highlight=False).print(table)
+    # Indented, so that a folded name cannot begin a line of its own.
+    return [f"  {line.rstrip()}" for line in stream.getvalue().split("\n") if line.strip()]
 
 
 def _text(lines: list[str]) -> str:
@@ -158,7 +159,7 @@ def _values(values: Iterable[object]) -> str:
 def _gaps(gaps: list[Gap]) -> list[str]:
     if not gaps:
         return ["Gaps: none"]
-    lines = [f"Gaps: {len(gaps)} things could not be learned or pinned"]
+    lines = [f"Gaps: {len(gaps)} {'thing' if len(gaps) == 1 else 'things'} could not be learned or pinned"]
     for gap in gaps[:_MOST_GAPS]:
         lines.append(f"  {gap.where} `{gap.subject}`: {gap.reason}")
         lines.append(f"    so {gap.consequence}")

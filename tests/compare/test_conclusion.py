@@ -69,7 +69,9 @@ def test_a_finding_that_is_not_fatal_leaves_the_verdict() -> None:
 
 def test_the_reasons_name_what_decided() -> None:
     checks = [check(IDENTICAL, name="a"), check(EQUIVALENT, name="b"), check(DIFFERENT, name="c")]
-    assert conclude(checks[:1], [])[1] == ["all 1 outputs are equal"]
+    assert conclude(checks[:1], [])[1] == ["the one output is equal"]
+    assert conclude(checks[:1] * 2, [])[1] == ["all 2 outputs are equal"]
+    assert conclude(checks[1:2], [])[1] == ["the one output is within tolerance"]
     assert conclude(checks[:2], [])[1] == ["2 outputs are within tolerance, 1 of them equal"]
     assert conclude(checks, [])[1] == ["metric `c`: the detail"]
 

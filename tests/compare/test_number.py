@@ -158,7 +158,7 @@ def test_an_ignored_metric_is_shown_and_not_judged() -> None:
         ([0.5], NAN, absolute(1.0), ["NaN"]),
         ([0.5, 0.6], 0.5, None, ["0.5", "0.6", "state a tolerance"]),
         ([0.4, 0.6], 0.5, absolute(0.01), ["0.2", "wider than the tolerance"]),
-        ([0.5], 0.6, None, ["+0.1", "+20.00%"]),
+        ([0.5], 0.6, None, ["+0.1", "+20%"]),
         ([0.0], 0.5, None, ["+0.5"]),
     ],
 )
