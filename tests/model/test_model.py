@@ -31,7 +31,8 @@ def test_unknown_keys_and_wrong_types_are_refused() -> None:
     assert all(kind.__struct_config__.forbid_unknown_fields for kind in every_type())
     good = msgspec.to_builtins(GAP)
     assert msgspec.convert(good, Gap) == GAP
-    for bad in ({**good, "more": 1}, {**good, "reason": 1}, {"where": "code"}, [], None):
+    hostile: list[object] = [{**good, "more": 1}, {**good, "reason": 1}, {"where": "code"}, [], None]
+    for bad in hostile:
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(bad, Gap)
 
