@@ -1,6 +1,5 @@
 """The HTTP session for indexes and files: pip's certificates, proxy, timeout, retries and logins."""
 
-import importlib.metadata
 import os
 import re
 import ssl
@@ -15,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.retry import Retry
 
+from envcap import __version__
 from envcap.errors import NotRunError
 from envcap.pins.configuration import Configuration, with_login
 from envcap.pins.credentials import IndexLogin
@@ -31,7 +31,7 @@ def open_session(configuration: Configuration) -> requests.Session:
     variables do.
     """
     session = requests.Session()
-    session.headers["User-Agent"] = f"envcap/{importlib.metadata.version('envcap')}"
+    session.headers["User-Agent"] = f"envcap/{__version__}"
     session.auth = IndexLogin(configuration)
     checked = _Adapter(configuration, context=_verifying(configuration))
     session.mount("https://", checked)
