@@ -35,8 +35,8 @@ check: $(STAMP)  ## Style and types
 test: check engine  ## Everything, the container tests included
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
-test-fast: check  ## All that needs no container engine, in under two minutes
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine'
+test-fast: check  ## All that needs neither a container engine nor a package index
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine and not network'
 
 clean:  ## Remove what the targets above made in this folder
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/*/.venv examples/*/.envcap

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from envcap import lockfile
 from envcap.engines import open_engine
-from envcap.errors import RefusedError, WrongUsageError
+from envcap.errors import WrongUsageError
 from envcap.model.image import Context, Image
 from envcap.model.layout import CODE_ARCHIVE
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.places import download_cache, lock_store
-from envcap.project.code import changes_since
+from envcap.project.code import require_frozen_code
 
 
 class BuildRequest(Data, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
-        require_frozen_code(project, lock)
+        require_frozen_code(project, lock.code, lock_store(project))
     from envcap.render.context import render
 
     if request.output is not None:
@@ -67,17 +67,6 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
                 context, folder, tag=request.tag or context.tag, use_cache=request.use_cache, tell=tell
             )
     return Built(lock=lock, context=context, image=image)
-
-
-def require_frozen_code(project: Path, lock: Lock) -> None:
-    """Raise RefusedError, naming the files, when the working tree is not what was frozen."""
-    changes = changes_since(project, lock.code, lock_store(project))
-    if changes:
-        more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-        raise RefusedError(
-            f"The code is not what was frozen: {'; '.join(changes[:5])}{more}.",
-            hint="`envcap freeze` again if the change is meant; `--frozen-code` goes on with the code in the lock.",
-        )
 
 
 def _require_new(folder: Path) -> None:

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 from envcap import lockfile
-from envcap.build import require_frozen_code
 from envcap.compare.artifact import judge_artifact
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
@@ -25,6 +24,7 @@ from envcap.model.struct import Data
 from envcap.model.verdict import Check, Judgement
 from envcap.places import lock_store
 from envcap.probe.handover import decode, pack
+from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.store import Store
 
@@ -56,7 +56,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
-        require_frozen_code(project, lock)
+        require_frozen_code(project, lock.code, lock_store(project))
     _require_frozen_data(project, lock)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from envcap.errors import RefusedError
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, OWNER
@@ -69,6 +70,17 @@ def changes_since(project: Path, code: Code, store: Store) -> list[str]:
             if _member_fingerprint(members, member) != _fingerprint(path):
                 changes.append(f"`{name}` was changed")
     return changes if present else []
+
+
+def require_frozen_code(project: Path, code: Code, store: Store) -> None:
+    """Raise RefusedError, naming the files, when the working tree is not what was frozen."""
+    changes = changes_since(project, code, store)
+    if changes:
+        more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
+        raise RefusedError(
+            f"The code is not what was frozen: {'; '.join(changes[:5])}{more}.",
+            hint="`envcap freeze` again if the change is meant; `--frozen-code` goes on with the code in the lock.",
+        )
 
 
 def _fingerprint(path: Path) -> str:
