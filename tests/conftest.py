@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from envcap.model.evaluation import Artifact, Declaration, Run, Tolerance
 from envcap.model.facts import Gpu, Hardware, Interpreter, System
@@ -11,6 +12,10 @@ from envcap.model.gap import Gap
 from envcap.model.lock import Base, Code, DataInput, Lock, Package, Wheel
 
 GOLDEN = Path(__file__).with_name("golden")
+
+# A busy machine is no bug: properties are judged by what they find, not by how long it takes.
+settings.register_profile("envcap", deadline=None)
+settings.load_profile("envcap")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

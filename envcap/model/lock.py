@@ -62,7 +62,7 @@ class DataInput(Table, frozen=True, kw_only=True):
 
 
 class Lock(Data, frozen=True, kw_only=True):
-    """The whole lock, free of its file format (which `lockfile.py` alone knows)."""
+    """The whole lock, free of its file format (which `lockfile.py` and `tables.py` alone know)."""
 
     name: str
     created_at: str  # UTC, RFC 3339, seconds
