@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import os
+import stat
 import tarfile
 import tempfile
 import threading
@@ -18,7 +20,7 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 
 from envcap.archives import unpack
 from envcap.errors import NotRunError
-from envcap.model.image import Image, Outcome, Task
+from envcap.model.image import Image, Mount, Outcome, Task
 from envcap.model.layout import CODE_FOLDER, OWNER
 from envcap.model.progress import Progress, Tell
 
@@ -38,6 +40,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
     # write beside its code while the root stays read-only, on a remote engine too.
     mounts = [DockerMount(target=WORK, source="", type="volume")]
     for mount in task.mounts:
+        _require_readable(mount)
         target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"
         mounts.append(DockerMount(target=target, source=str(mount.source), type="bind", read_only=True))
     # A runaway evaluation is to die, not the machine.
@@ -60,6 +63,21 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         pids_limit=_PROCESSES,
         init=True,  # reaps what the evaluation leaves behind, and passes signals on
     )
+
+
+def _require_readable(mount: Mount) -> None:
+    """Raise NotRunError when the plain user inside could not read an input: it would look like missing data."""
+    folders_need, files_need = stat.S_IROTH | stat.S_IXOTH, stat.S_IROTH
+    needs = [(mount.source, folders_need if mount.source.is_dir() else files_need)]
+    for folder, folders, files in os.walk(mount.source):
+        needs += [(Path(folder, name), folders_need) for name in folders]
+        needs += [(Path(folder, name), files_need) for name in files]
+    for path, need in needs:
+        if path.exists() and path.stat().st_mode & need != need:
+            raise NotRunError(
+                f"The data `{mount.target}` cannot be read in the container: `{path}` is closed to other users.",
+                hint=f"The evaluation runs there as a plain user: `chmod -R o+rX {mount.target}` lets it read.",
+            )
 
 
 def start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome:

@@ -43,7 +43,7 @@ def capture_code(project: Path, declaration: Declaration, store: Store, *, befor
             gaps.append(_written_by_the_run(path, existed=path in before))
     with store.receive(CODE_ARCHIVE) as incoming:
         with tarfile.open(fileobj=cast("BinaryIO", incoming), mode="w|", format=tarfile.GNU_FORMAT) as archive:
-            _fill(archive, project, paths)
+            _fill(archive, project, paths, folders=_output_folders(project, declaration))
         sha256, size = incoming.sha256, incoming.size
     return Captured(code=_describe(listing, store, paths=paths, sha256=sha256, size=size), gaps=gaps)
 
@@ -104,10 +104,17 @@ def _member_fingerprint(archive: tarfile.TarFile, member: tarfile.TarInfo) -> st
     return f"{mode}{hashlib.sha256(content).hexdigest()}"
 
 
-def _fill(archive: tarfile.TarFile, project: Path, paths: list[str]) -> None:
+def _output_folders(project: Path, declaration: Declaration) -> set[str]:
+    """Give the folders that outputs were written to: git holds no empty folders, and the program may expect them."""
+    outputs = [declaration.metrics, *declaration.artifacts]
+    folders = {str(folder) for output in outputs for folder in (Path(output), *Path(output).parents)}
+    return {folder for folder in folders if (project / folder).is_dir() and not (project / folder).is_symlink()}
+
+
+def _fill(archive: tarfile.TarFile, project: Path, paths: list[str], *, folders: set[str]) -> None:
     """Write sorted members with fixed owner and time, folders included: the same tree gives the same bytes."""
-    folders = {str(parent) for path in paths for parent in Path(path).parents}
-    for folder in sorted(folders | {"."}):
+    needed = {str(parent) for path in paths for parent in Path(path).parents}
+    for folder in sorted(needed | folders | {"."}):
         member = _member(CODE_FOLDER if folder == "." else f"{CODE_FOLDER}/{folder}")
         member.type, member.mode = tarfile.DIRTYPE, 0o755
         archive.addfile(member)

@@ -174,6 +174,29 @@ pathlib.Path("table.csv").write_text("a\\n1\\n")
 """
 
 
+def test_folders_and_data_are_as_the_evaluation_left_them(small: Any) -> None:
+    """It writes to a folder that git does not hold, and reads data that only their owner may read."""
+    (small.project / "results").mkdir()
+    (small.project / "data").mkdir(mode=0o700)
+    (small.project / "data" / "input.txt").write_text("precious")
+    program = small.project / "evaluate.py"
+    program.write_text(
+        "import pathlib\n"
+        "text = pathlib.Path('data/input.txt').read_text()\n"
+        "pathlib.Path('results/metrics.json').write_text('{\"length\": %d}' % len(text))\n"
+    )
+    (small.project / "envcap.toml").write_text(
+        '[evaluation]\ncommand = ["python", "evaluate.py"]\nmetrics = "results/metrics.json"\ndata = ["data"]\n'
+    )
+    small.ok("freeze", "--repeat", "1")
+    small.ok("build", "--engine", "docker")
+    closed = small("verify", "--engine", "docker")
+    assert closed.code == 3
+    assert "chmod -R o+rX data" in closed.err
+    (small.project / "data").chmod(0o755)
+    assert small("verify", "--engine", "docker").out.startswith("IDENTICAL")
+
+
 def test_what_stops_a_run_inside(small: Any, engine_state: Any) -> None:
     """Out of memory, out of time, a failure, Ctrl-C: each is told as what it is, and nothing is left."""
     program = small.project / "evaluate.py"
