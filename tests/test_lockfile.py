@@ -323,6 +323,8 @@ FILE_NAMES = [
     "alpha\n-1.0-py3-none-any.whl",
     "alpha-1.0-py3-none-any.whl\n",
     "alpha-1.0-py3-none-any .whl",
+    "alpha-1.0-py3-none-any.whl x.whl",
+    "alpha-1.0-py3-none-any.whl\nx.whl",
     "../alpha-1.0-py3-none-any.whl",
     "a/alpha-1.0-py3-none-any.whl",
     "a\\alpha-1.0-py3-none-any.whl",
