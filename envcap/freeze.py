@@ -97,7 +97,7 @@ def _learn(
     base, base_gaps = resolve_base(facts, explicit=request.base)
 
     before = fingerprints(project, declaration)
-    runs = run_reference(declaration, project=project, env=env, folder=_programs(facts), tell=tell)
+    runs = run_reference(declaration, project=project, env=env, interpreter=Path(facts.executable), tell=tell)
     _require_primary(declaration, runs)
     changes = changed_data(project, data)
     if changes:
@@ -137,22 +137,15 @@ def _require_project(project: Path) -> Path:
     return project.resolve()
 
 
-def _programs(facts: Facts) -> Path:
-    """Give the folder of the frozen interpreter's programs."""
-    if facts.interpreter.kind == "venv":
-        return Path(facts.prefix) / "bin"
-    return Path(facts.executable).parent
-
-
 def _evaluation_environment(facts: Facts, environ: Mapping[str, str]) -> dict[str, str]:
-    is_venv = facts.interpreter.kind == "venv"
-    return with_interpreter_first(environ, programs=_programs(facts), prefix=Path(facts.prefix) if is_venv else None)
+    prefix = Path(facts.prefix) if facts.interpreter.kind == "venv" else None
+    return with_interpreter_first(environ, programs=Path(facts.executable).parent, prefix=prefix)
 
 
 def _portable(declaration: Declaration, facts: Facts, env: Mapping[str, str]) -> Declaration:
     import msgspec
 
-    command = portable_command(declaration.command, env=env, folder=_programs(facts))
+    command = portable_command(declaration.command, env=env, interpreter=Path(facts.executable))
     return msgspec.structs.replace(declaration, command=command)
 
 

@@ -197,7 +197,8 @@ def _has_ended(child: subprocess.Popen[bytes]) -> bool:
 def _reap(child: subprocess.Popen[bytes], *, deadline: float) -> tuple[int | None, int | None]:
     """Wait for the program until `deadline`: its exit code and peak memory, or (None, None) when it still runs.
 
-    wait4 gives the resources of this child and what it waited for; ru_maxrss is in KiB on Linux (getrusage(2)).
+    wait4 gives the resources of this child and what it waited for; ru_maxrss is in KiB on Linux (getrusage(2)). The
+    kernel carries the starter's own size over an exec, so the peak is never below what envcap held when it started it.
     """
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from envcap.config import check_declaration
 from envcap.errors import RefusedError, WrongUsageError
+from envcap.model.evaluation import Run, output_names
 from envcap.model.lock import Lock, Package
 from envcap.store import STORE_FOLDER
 
@@ -19,6 +20,10 @@ _ADDRESS = re.compile(r"https?://[!-~]+")  # printable ASCII without spaces
 # Binary distribution format, "File name convention": five or six parts without white space or separators.
 _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*(-[A-Za-z0-9._+!]+){4,5}\.whl")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# They steer the loader, the interpreter's own files or the container runtime's hooks before the evaluation starts.
+_STEERING = re.compile(
+    r"LD_.*|NVIDIA_(?!TF32_OVERRIDE$).*|PATH|PYTHON(PATH|HOME|STARTUP|BREAKPOINT|USERBASE|EXECUTABLE)"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _LONGEST_SHOWN = 200
 
@@ -36,23 +41,36 @@ def _complaints(lock: Lock) -> Iterator[str]:
         yield f"{_show(lock.name)} cannot name a lock"
     if _VERSION.fullmatch(lock.python.version) is None:
         yield f"{_show(lock.python.version)} is no version of Python"
-    if not lock.runs:
-        yield "it holds no run of the evaluation"
     for what, digest in _digests(lock):
         if _DIGEST.fullmatch(digest) is None:
             yield f"{what} has the sha256 {_show(digest)}, which is none"
     yield from _complaints_about_packages(lock.packages)
-    for name, value in lock.system.environment.items():
-        if _VARIABLE.fullmatch(name) is None or _CONTROL.search(value):
-            yield f"the environment variable {_show(name)} has a name or a value that no variable can have"
-    for run in lock.runs:
-        for artifact in run.artifacts:
-            if not is_below(artifact.path):
-                yield f"the artifact {_show(artifact.path)} is outside the project"
+    yield from _complaints_about_variables(lock.system.environment)
+    yield from _complaints_about_runs(lock.runs)
     try:
         check_declaration(lock.declaration)
     except WrongUsageError as error:
         yield error.message.rstrip(".")
+
+
+def _complaints_about_variables(variables: dict[str, str]) -> Iterator[str]:
+    for name, value in variables.items():
+        if _VARIABLE.fullmatch(name) is None or _CONTROL.search(value):
+            yield f"the environment variable {_show(name)} has a name or a value that no variable can have"
+        if is_steering(name):
+            yield f"it sets the environment variable {_show(name)}, which decides what is loaded"
+
+
+def _complaints_about_runs(runs: list[Run]) -> Iterator[str]:
+    if not runs:
+        yield "it holds no run of the evaluation"
+    for run in runs[1:]:
+        if output_names(run) != output_names(runs[0]):
+            yield "its runs do not have the same outputs"
+    for run in runs:
+        for artifact in run.artifacts:
+            if not is_below(artifact.path):
+                yield f"the artifact {_show(artifact.path)} is outside the project"
 
 
 def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
@@ -81,6 +99,11 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
     for run in lock.runs:
         for artifact in run.artifacts:
             yield f"the artifact {_show(artifact.path)}", artifact.sha256
+
+
+def is_steering(name: str) -> bool:
+    """Tell whether a variable decides what is loaded into a process, so that no lock may set it."""
+    return _STEERING.fullmatch(name) is not None
 
 
 def is_below(path: str) -> bool:

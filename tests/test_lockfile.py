@@ -393,6 +393,11 @@ def hostile_locks(lock: Lock) -> list[tuple[str, Lock]]:
         ("A", "x\0"),
         ("A", "x\x1b[31m"),
         ("A", "x\u2028RUN evil"),
+        ("LD_PRELOAD", "/work/evil.so"),
+        ("LD_LIBRARY_PATH", "/work"),
+        ("NVIDIA_VISIBLE_DEVICES", "all"),
+        ("PATH", "/work"),
+        ("PYTHONPATH", "/work"),
     ):
         cases.append((f"{name!r}={value!r}", replace(lock, system=replace(lock.system, environment={name: value}))))
     hostile_declarations: list[dict[str, Any]] = [
@@ -417,6 +422,7 @@ def hostile_locks(lock: Lock) -> list[tuple[str, Lock]]:
     )
     cases.append(("two packages of one name", replace(lock, packages=[twice, twice])))
     cases.append(("no run", replace(lock, runs=[])))
+    cases.append(("runs with other outputs", replace(lock, runs=[run, replace(run, metrics={"other": 1})])))
     return cases
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from envcap.model.gap import Gap
 from envcap.redact import is_secret_name, redact_text
+from envcap.trust import is_steering
 
 # Variables known to change numbers, thread counts, kernels or device choice. A name outside this list is recorded
 # only when the user names it. Sources: the projects' own documentation, collected in the design notes.
@@ -60,8 +61,8 @@ def _reason_against(name: str, value: str | None) -> str | None:
         return "its name cannot be that of a variable in an image"
     if value is None:
         return "it is not set"
-    if name == "PATH":
-        return "it names folders of this machine; an image has its own"
+    if is_steering(name):
+        return "it decides what is loaded into the process, and names places of this machine"
     if is_secret_name(name):
         return "its name says that it holds a secret"
     if redact_text(value) != value:

@@ -7,43 +7,43 @@ from pathlib import Path
 
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.evaluate.collect import collect_artifacts, collect_metrics, output_stamps
-from envcap.model.evaluation import Declaration, Run
+from envcap.model.evaluation import Declaration, Run, output_names
 from envcap.model.progress import Progress, Tell
 from envcap.process import Finished, run_live
 
 _PYTHON_NAME = re.compile(r"python[0-9.]*t?")
 
 
-def portable_command(command: list[str], *, env: Mapping[str, str], folder: Path) -> list[str]:
+def portable_command(command: list[str], *, env: Mapping[str, str], interpreter: Path) -> list[str]:
     """Give the command with the frozen interpreter called `python`, as it is called in the image.
 
-    `folder` holds the frozen interpreter. Raises WrongUsageError when the command names a Python that is another
+    Raises WrongUsageError when the command names a Python that is another
     one, because then the frozen packages would not be what gave the number.
     """
     first, *rest = command
     name = Path(first).name
     if _PYTHON_NAME.fullmatch(name) is None:
-        if Path(first).is_absolute() and Path(first).parent == folder:
+        if Path(first).is_absolute() and Path(first).parent == interpreter.parent:
             return [name, *rest]
         return command
     found = shutil.which(first, path=env.get("PATH"))
     if found is None:
         raise WrongUsageError(
             f"The command starts `{first}`, which this environment does not have.",
-            hint=f"Programs beside the frozen interpreter: {', '.join(_beside(folder)) or 'none'}.",
+            hint=f"Programs beside the frozen interpreter: {', '.join(_beside(interpreter.parent)) or 'none'}.",
         )
-    own = _own_python(folder)
     # Both: a virtual environment's Python resolves to the one below it, and one folder may hold several.
-    if Path(found).parent.resolve() != folder.resolve() or Path(found).resolve() != own.resolve():
+    same_folder = Path(found).parent.resolve() == interpreter.parent.resolve()
+    if not same_folder or Path(found).resolve() != interpreter.resolve():
         raise WrongUsageError(
-            f"The command starts `{first}`, which is `{found}` and not the interpreter being frozen in `{folder}`.",
+            f"The command starts `{first}`, which is `{found}` and not `{interpreter}`, which is being frozen.",
             hint="Start the command with `python`, or freeze the other one with `--python`.",
         )
     return ["python", *rest]
 
 
 def run_reference(
-    declaration: Declaration, *, project: Path, env: Mapping[str, str], folder: Path, tell: Tell
+    declaration: Declaration, *, project: Path, env: Mapping[str, str], interpreter: Path, tell: Tell
 ) -> list[Run]:
     """Run the evaluation `repeat` times and give what each run yielded.
 
@@ -51,7 +51,7 @@ def run_reference(
     """
     command = declaration.command
     if command[0] == "python":
-        command = [str(_own_python(folder)), *command[1:]]
+        command = [str(interpreter), *command[1:]]  # Debian's own has no plain `python` beside it
     runs = []
     for number in range(1, declaration.repeat + 1):
         tell(
@@ -78,15 +78,23 @@ def run_reference(
         metrics = collect_metrics(project, declaration, stdout=finished.stdout)
         artifacts = collect_artifacts(project, declaration)
         require_artifacts(artifacts_found=[item.path for item in artifacts], declaration=declaration)
-        runs.append(
-            Run(
-                seconds=round(finished.seconds, 3),
-                peak_memory=finished.peak_memory,
-                metrics=metrics,
-                artifacts=artifacts,
-            )
+        run = Run(
+            seconds=round(finished.seconds, 3), peak_memory=finished.peak_memory, metrics=metrics, artifacts=artifacts
         )
+        runs.append(run)
+        _require_same_outputs(runs[0], run, number=number)
     return runs
+
+
+def _require_same_outputs(first: Run, run: Run, *, number: int) -> None:
+    """Raise NotRunError when a run gave other outputs than the first: what comes and goes cannot be compared."""
+    only = {1: output_names(first) - output_names(run), number: output_names(run) - output_names(first)}
+    for giver, names in only.items():
+        for name in sorted(names):
+            raise NotRunError(
+                f"The runs do not give the same outputs: only run {giver} of 1 and {number} gave `{name}`.",
+                hint="Let every run write the same metrics and files; of a folder that collects others, declare files.",
+            )
 
 
 def raise_for_end(finished: Finished, declaration: Declaration) -> None:
@@ -115,12 +123,6 @@ def require_artifacts(*, artifacts_found: list[str], declaration: Declaration) -
                 f"The evaluation did not write the declared artifact `{name}`.",
                 hint="Correct `artifacts` in the configuration or `--artifact`.",
             )
-
-
-def _own_python(folder: Path) -> Path:
-    """Give the frozen interpreter. Debian's own has no plain `python`."""
-    plain = folder / "python"
-    return plain if plain.exists() else folder / "python3"
 
 
 def _beside(folder: Path) -> list[str]:

@@ -42,3 +42,8 @@ class Run(Table, frozen=True, kw_only=True):
     peak_memory: int | None = None  # bytes, largest resident set of the process tree's largest process
     metrics: dict[str, Metric]
     artifacts: list[Artifact] = []
+
+
+def output_names(run: Run) -> set[str]:
+    """Give the names of all that a run yielded: metrics, and artifacts by path."""
+    return {*run.metrics, *(item.path for item in run.artifacts)}

@@ -79,11 +79,12 @@ def test_a_named_variable_is_recorded() -> None:
     assert (chosen, gaps) == ({"CUDA_HOME": "/x", "RUN_LABEL": "a b"}, [])
 
 
-@pytest.mark.parametrize("name", ["MISSING", "PATH", "my.setting", "BASH_FUNC_x%%", "", "A=B", "API_KEY"])
+@pytest.mark.parametrize(
+    "name", ["MISSING", "PATH", "LD_PRELOAD", "PYTHONPATH", "my.setting", "BASH_FUNC_x%%", "", "A=B", "API_KEY"]
+)
 def test_a_named_variable_that_cannot_be_recorded_is_a_gap(name: str) -> None:
-    chosen, gaps = recordable(
-        {"PATH": "/bin", "my.setting": "1", "BASH_FUNC_x%%": "()", "API_KEY": CANARY}, named=[name]
-    )
+    environ = {"PATH": "/bin", "LD_PRELOAD": "/x.so", "PYTHONPATH": "/x", "my.setting": "1", "BASH_FUNC_x%%": "()"}
+    chosen, gaps = recordable({**environ, "API_KEY": CANARY}, named=[name])
     assert chosen == {}
     assert [(gap.where, gap.subject) for gap in gaps] == [("system.environment", name)]
 

@@ -19,7 +19,7 @@ from envcap.evaluate.reference import portable_command, run_reference
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.progress import Progress
 
-FOLDER = Path(sys.executable).parent
+INTERPRETER = Path(sys.executable)
 WRITE = "import json; json.dump({}, open('metrics.json', 'w'))"
 
 
@@ -36,8 +36,8 @@ class Evaluation:
         return run_reference(
             msgspec.structs.replace(declaration, **changes),
             project=self.project,
-            env={"PATH": f"{FOLDER}{os.pathsep}{os.environ['PATH']}"},
-            folder=FOLDER,
+            env={"PATH": f"{INTERPRETER.parent}{os.pathsep}{os.environ['PATH']}"},
+            interpreter=INTERPRETER,
             tell=self.told.append,
         )
 
@@ -249,7 +249,7 @@ def environment(tmp_path: Path) -> Path:
 
 
 def portable(words: list[str], programs: Path, *, path: str = "") -> list[str]:
-    return portable_command(words, env={"PATH": f"{programs}{os.pathsep}{path}"}, folder=programs)
+    return portable_command(words, env={"PATH": f"{programs}{os.pathsep}{path}"}, interpreter=programs / "python3")
 
 
 def test_every_name_of_the_frozen_interpreter_becomes_python(environment: Path) -> None:
@@ -268,12 +268,21 @@ def test_other_programs_stay_as_they_are(environment: Path) -> None:
         assert portable([word, "x"], environment) == [word, "x"]
 
 
+def test_the_interpreter_that_was_asked_for_runs_even_beside_another(environment: Path) -> None:
+    """`--python /usr/bin/python3.9` with a `python3` beside it that is another version."""
+    nine = environment / "python3.9"
+    command = portable_command(["python3.9", "x.py"], env={"PATH": str(environment)}, interpreter=nine)
+    assert command == ["python", "x.py"]
+    with pytest.raises(WrongUsageError):
+        portable_command(["python3", "x.py"], env={"PATH": str(environment)}, interpreter=nine)
+
+
 @pytest.mark.parametrize("word", ["python3.9", "../base/python3.11", "../base/python3.9"])
 def test_another_interpreter_is_wrong_usage(word: str, environment: Path) -> None:
     first = str((environment.parent / word).resolve()) if "/" in word else word
     with pytest.raises(WrongUsageError) as wrong:
         portable([first, "x.py"], environment)
-    assert "not the interpreter being frozen" in wrong.value.message
+    assert "which is being frozen" in wrong.value.message
     assert "--python" in wrong.value.hint
 
 
@@ -286,21 +295,32 @@ def test_an_interpreter_that_is_not_there_is_wrong_usage(environment: Path) -> N
 def test_the_interpreter_of_the_path_is_another_one(environment: Path) -> None:
     elsewhere = environment.parent.parent / "base"
     shutil.copy(elsewhere / "python3.11", elsewhere / "python")
-    with pytest.raises(WrongUsageError, match="not the interpreter being frozen"):
-        portable_command(["python", "x.py"], env={"PATH": str(elsewhere)}, folder=environment)
+    with pytest.raises(WrongUsageError, match="which is being frozen"):
+        portable_command(["python", "x.py"], env={"PATH": str(elsewhere)}, interpreter=environment / "python")
 
 
 def test_a_system_without_a_plain_python(tmp_path: Path, evaluation: Evaluation) -> None:
     programs = tmp_path / "usr" / "bin"
     programs.mkdir(parents=True)
     (programs / "python3").symlink_to(sys.executable)
-    assert portable_command(["python3", "x.py"], env={"PATH": str(programs)}, folder=programs) == ["python", "x.py"]
+    assert portable(["python3", "x.py"], programs) == ["python", "x.py"]
     (evaluation.project / "x.py").write_text(WRITE.format({"a": 1}), encoding="utf-8")
     runs = run_reference(
         Declaration(command=["python", "x.py"], metrics="metrics.json", repeat=1),
         project=evaluation.project,
         env={"PATH": str(programs)},
-        folder=programs,
+        interpreter=programs / "python3",
         tell=evaluation.told.append,
     )
     assert runs[0].metrics == {"a": 1}
+
+
+def test_outputs_that_come_and_go_cannot_be_frozen(evaluation: Evaluation) -> None:
+    program = (
+        "import json, pathlib\n"
+        "count = pathlib.Path('count'); turn = int(count.read_text()) + 1 if count.exists() else 1\n"
+        "count.write_text(str(turn))\n"
+        "json.dump({'a': 1, **({'late': 2} if turn > 1 else {})}, open('metrics.json', 'w'))\n"
+    )
+    message = evaluation.fail(program, repeat=3)
+    assert "only run 2 of 1 and 2 gave `late`" in message
