@@ -1,6 +1,8 @@
 """Shared by all tests: a sample lock, and the comparison with golden files."""
 
-from collections.abc import Callable
+import fcntl
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files anew, to be reviewed as a diff"
     )
+
+
+@pytest.fixture(autouse=True)
+def one_at_a_time_on_the_engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold every other test on this machine off the engine: some look at all that it holds, before and after."""
+    if request.node.get_closest_marker("engine") is None:
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / "envcap-engine-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
