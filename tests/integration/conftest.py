@@ -182,6 +182,20 @@ def digits(tmp_path: Path, clean_environ: dict[str, str], digits_environment: Pa
     )
 
 
+@pytest.fixture(autouse=True)
+def leave_no_images(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the images that a test built: they are large, and every run would leave new ones."""
+    if request.node.get_closest_marker("engine") is None:
+        yield
+        return
+    client = docker.from_env()
+    before = {tag for image in client.images.list("envcap/*") for tag in image.tags}
+    yield
+    for tag in {tag for image in client.images.list("envcap/*") for tag in image.tags} - before:
+        client.images.remove(tag, force=True, noprune=True)  # the steps below serve the next build
+    client.close()
+
+
 @pytest.fixture
 def engine_state() -> Iterator[Callable[[], tuple[set[str], set[str], set[str]]]]:
     """Give a function that lists what an engine holds of ours: containers, volumes, tags."""
