@@ -86,6 +86,11 @@ def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
         if package.name in names or wheel.name in names:
             yield f"`{package.name}` is listed twice"
         names.update((package.name, wheel.name))
+    listed = {package.name for package in packages}
+    for package in packages:
+        for name in package.dependencies:
+            if name not in listed:
+                yield f"`{package.name}` depends on {_show(name)}, which is not in it"
 
 
 def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
