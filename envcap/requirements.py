@@ -49,7 +49,7 @@ def with_dependencies(packages: list[Package], relations: Relations) -> list[Pac
     names = {package.name for package in packages}
     return [
         msgspec.structs.replace(
-            package, dependencies=[name for name in relations.edges.get(package.name, []) if name in names]
+            package, dependencies=tuple(name for name in relations.edges.get(package.name, []) if name in names)
         )
         for package in packages
     ]

@@ -175,7 +175,7 @@ def _from_package(entry: _PackageEntry) -> Package:
         installer=entry.tool.envcap.installer,
         requested=entry.tool.envcap.requested,
         origin=entry.tool.envcap.origin,
-        dependencies=[dependency.name for dependency in entry.dependencies or []],
+        dependencies=tuple(dependency.name for dependency in entry.dependencies or []),
     )
 
 

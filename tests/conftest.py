@@ -140,7 +140,7 @@ def sample_lock() -> Lock:
                 index="https://index.example.org/simple/",
                 installer="pip",
                 requested=True,
-                dependencies=["beta-tools"],
+                dependencies=("beta-tools",),
             ),
             Package(
                 name="beta-tools",

@@ -126,7 +126,7 @@ def test_credentials_reach_neither_conflicts_nor_gaps() -> None:
 def test_the_lock_knows_only_its_own_packages() -> None:
     relations = related(one=["two", "three"], two=[], three=["one"])
     packages = with_dependencies([package("one"), package("two")], relations)
-    assert [item.dependencies for item in packages] == [["two"], []]
+    assert [item.dependencies for item in packages] == [("two",), ()]
 
 
 _WORDS = st.sampled_from(

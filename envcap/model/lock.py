@@ -26,7 +26,7 @@ class Package(Data, frozen=True, kw_only=True):
     installer: str | None = None
     requested: bool = False
     origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
-    dependencies: list[str] = []  # names of the packages of this lock that it requires
+    dependencies: tuple[str, ...] = ()  # names of the packages of this lock that it requires
 
 
 class Conflict(Table, frozen=True, kw_only=True):
