@@ -2,16 +2,13 @@
 
 import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from envcap import __version__, interruption
-from envcap.errors import EnvcapError, NotRunError
+from envcap.ending import end
 from envcap.report.console import Talk, show_result
 
 app = typer.Typer(
@@ -230,60 +227,51 @@ def verify(
     raise typer.Exit(judgement.verdict.exit_code)
 
 
+@app.command()
+def show(
+    project: Project = Path(),
+    name: Name = "envcap",
+    tree: Annotated[
+        bool, typer.Option("--tree", envvar="ENVCAP_TREE", help="Show which package requires which.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a lock holds, and why each package is there."""
+    from envcap.report.document import show_document
+    from envcap.report.text import describe_show
+    from envcap.show import show as run_show
+
+    shown = run_show(project, name=name)
+    if as_json:
+        show_result(show_document(shown.lock, shown.path, shown.sha256))
+    else:
+        show_result(describe_show(shown.lock, shown.path, shown.sha256, as_tree=tree))
+
+
+@app.command()
+def export(
+    project: Project = Path(),
+    name: Name = "envcap",
+    form: Annotated[
+        str, typer.Option("--format", envvar="ENVCAP_FORMAT", help="requirements: pip's hashed requirements file.")
+    ] = "requirements",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", envvar="ENVCAP_OUTPUT", help="Write to this file. Default: standard output."),
+    ] = None,
+) -> None:
+    """Give the lock's packages as a file that other tools read."""
+    from envcap.export import ExportRequest
+    from envcap.export import export as run_export
+
+    request = ExportRequest(project=project, name=name, format=form, output=output)
+    with Talk() as talk:
+        text = run_export(request, tell=talk.tell)
+    if output is None:
+        show_result(text)
+
+
 def main() -> NoReturn:
     """Run the command line; the only door through which the process ends."""
     interruption.install()
-    sys.exit(_run(app))
-
-
-def _run(command: Callable[[], Any]) -> int:
-    """Run the app and give the exit code; every error goes out here, in one form."""
-    try:
-        command()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except interruption.StopRequest as stop:
-        return _report(NotRunError("Interrupted; nothing was left behind."), stop.exit_code)
-    except EnvcapError as error:
-        return _report(error, error.exit_code)
-    except OSError as error:
-        return _report(_from_os(error), NotRunError.exit_code)
-    except Exception as error:  # noqa: BLE001  (the last door: a bug becomes a log file, not a traceback)
-        return _report(_from_bug(error), EnvcapError.exit_code)
-    return 0
-
-
-def _report(error: EnvcapError, exit_code: int) -> int:
-    from envcap.report.document import error_document
-
-    own_words = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
-    if "--json" in own_words or os.environ.get("ENVCAP_JSON"):
-        show_result(error_document(error, exit_code=exit_code))
-    Talk().error(error)
-    return exit_code
-
-
-def _from_os(error: OSError) -> EnvcapError:
-    import errno
-
-    where = f" `{error.filename}`" if error.filename else ""
-    hints = {
-        errno.ENOSPC: "Free some space there, or point `--project`, ENVCAP_CACHE or TMPDIR to another disk.",
-        errno.EACCES: "Check who owns it.",
-        errno.EROFS: "It is mounted read-only.",
-    }
-    return NotRunError(
-        f"This machine refused a file{where}: {error.strerror or error}.", hint=hints.get(error.errno or 0, "")
-    )
-
-
-def _from_bug(error: Exception) -> EnvcapError:
-    from envcap.redact import redact_text
-
-    text = f"envcap {__version__}, Python {sys.version.split()[0]}\n{''.join(traceback.format_exception(error))}"
-    with tempfile.NamedTemporaryFile("w", prefix="envcap-bug-", suffix=".log", delete=False) as log:
-        log.write(redact_text(text))
-    return EnvcapError(
-        f"This is a bug in envcap: {type(error).__name__}: {redact_text(str(error))}",
-        hint=f"Please report it with the log `{log.name}`.",
-    )
+    sys.exit(end(app))

@@ -21,6 +21,7 @@ from envcap.places import download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
 from envcap.project.code import capture_code, fingerprints
 from envcap.project.inputs import changed_data, measure_data
+from envcap.requirements import relate, with_dependencies
 from envcap.store import Store
 
 _LARGEST_KEPT_ARTIFACT = 64 << 20  # bytes; of larger ones the lock holds the digest only
@@ -93,6 +94,7 @@ def _learn(
         cache=download_cache(environ),
         tell=tell,
     )
+    relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))
     base, base_gaps = resolve_base(facts, explicit=request.base)
 
@@ -115,17 +117,19 @@ def _learn(
         code=captured.code,
         declaration=declaration,
         runs=runs,
-        packages=pinned.packages,
+        packages=with_dependencies(pinned.packages, relations),
         data=data,
         gaps=[
             *facts.gaps,
             *pinned.gaps,
+            *relations.gaps,
             *base_gaps,
             *variable_gaps,
             *_locale_gaps(facts.system),
             *captured.gaps,
             *artifact_gaps,
         ],
+        conflicts=relations.conflicts,
     )
 
 

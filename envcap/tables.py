@@ -10,7 +10,7 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, DataInput, Lock, Package, Wheel
+from envcap.model.lock import Base, Code, Conflict, DataInput, Lock, Package, Wheel
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -34,10 +34,15 @@ class _WheelEntry(Table, frozen=True, kw_only=True):
     size: int | None = None
 
 
+class _DependencyEntry(Table, frozen=True, kw_only=True):
+    name: str
+
+
 class _PackageEntry(Table, frozen=True, kw_only=True):
     name: str
     version: str
     wheels: list[_WheelEntry]
+    dependencies: list[_DependencyEntry] | None = None
     index: str | None = None
     tool: _PackageTools = _PackageTools()
 
@@ -58,6 +63,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     code: Code
     evaluation: _EvaluationEntry
     data: list[DataInput] = []
+    conflicts: list[Conflict] = []
     gaps: list[Gap] = []
 
 
@@ -96,6 +102,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
                 data=lock.data,
+                conflicts=lock.conflicts,
                 gaps=lock.gaps,
             )
         ),
@@ -116,6 +123,7 @@ def _package_entry(package: Package) -> _PackageEntry:
     return _PackageEntry(
         name=package.name,
         version=package.version,
+        dependencies=[_DependencyEntry(name=name) for name in package.dependencies] or None,
         index=package.index,
         wheels=[
             _WheelEntry(
@@ -151,6 +159,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         packages=[_from_package(entry) for entry in file.packages],
         data=own.data,
         gaps=own.gaps,
+        conflicts=own.conflicts,
     )
 
 
@@ -166,6 +175,7 @@ def _from_package(entry: _PackageEntry) -> Package:
         installer=entry.tool.envcap.installer,
         requested=entry.tool.envcap.requested,
         origin=entry.tool.envcap.origin,
+        dependencies=tuple(dependency.name for dependency in entry.dependencies or []),
     )
 
 

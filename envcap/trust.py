@@ -81,11 +81,18 @@ def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
             yield f"the file of `{package.name}` is called {_show(wheel.name)}, which is no name of a wheel"
         if wheel.url is not None and _ADDRESS.fullmatch(wheel.url) is None:
             yield f"`{package.name}` is to come from {_show(wheel.url)}, which is no web address"
+        if package.index is not None and _CONTROL.search(package.index):
+            yield f"the index of `{package.name}` is {_show(package.index)}, which is no address"
         if wheel.path is not None and wheel.path != f"{STORE_FOLDER}/{wheel.sha256}/{wheel.name}":
             yield f"the file of `{package.name}` is {_show(wheel.path)}, which is not its place in the store"
         if package.name in names or wheel.name in names:
             yield f"`{package.name}` is listed twice"
         names.update((package.name, wheel.name))
+    listed = {package.name for package in packages}
+    for package in packages:
+        for name in package.dependencies:
+            if name not in listed:
+                yield f"`{package.name}` depends on {_show(name)}, which is not in it"
 
 
 def _digests(lock: Lock) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from hypothesis import settings
 from envcap.model.evaluation import Artifact, Declaration, Run, Tolerance
 from envcap.model.facts import Gpu, Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, DataInput, Lock, Package, Wheel
+from envcap.model.lock import Base, Code, Conflict, DataInput, Lock, Package, Wheel
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -140,6 +140,7 @@ def sample_lock() -> Lock:
                 index="https://index.example.org/simple/",
                 installer="pip",
                 requested=True,
+                dependencies=("beta-tools",),
             ),
             Package(
                 name="beta-tools",
@@ -153,6 +154,10 @@ def sample_lock() -> Lock:
                 installer="uv",
                 origin="repacked",
             ),
+        ],
+        conflicts=[
+            Conflict(package="alpha", requirement="beta-tools>=3", installed="2.1.post1+local"),
+            Conflict(package="beta-tools", requirement="gamma"),
         ],
         data=[DataInput(path="data", size=4096, files=3, sha256="f" * 64)],
         gaps=[

@@ -421,6 +421,10 @@ def hostile_locks(lock: Lock) -> list[tuple[str, Lock]]:
         name="gamma", version="1.0", wheel=Wheel(name="gamma-1.0-py3-none-any.whl", sha256="3" * 64, url=URLS[8] + "x")
     )
     cases.append(("two packages of one name", replace(lock, packages=[twice, twice])))
+    for index in ("https://x.example.org/\n--trusted-host x", "x\0", "\u2028"):
+        cases.append((f"index {index!r}", with_package(lock, index=index)))
+    for name in ("gamma", "", "alpha-1.0-py3-none-any.whl", "alpha\n"):
+        cases.append((f"dependency {name!r}", with_package(lock, dependencies=(name,))))
     cases.append(("no run", replace(lock, runs=[])))
     cases.append(("runs with other outputs", replace(lock, runs=[run, replace(run, metrics={"other": 1})])))
     return cases

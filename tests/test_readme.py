@@ -8,6 +8,8 @@ from pathlib import Path
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
+VERBS = ("freeze", "build", "verify", "show", "export")
+
 
 def help_of(*words: str) -> str:
     environ = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
@@ -22,13 +24,13 @@ def test_the_help_in_the_readme_is_the_help() -> None:
 
 
 def test_every_option_in_the_readme_exists() -> None:
-    known = set(re.findall(r"--[a-z-]+", help_of() + help_of("freeze") + help_of("build") + help_of("verify")))
-    elsewhere = {"--no-deps"}  # pip's
+    known = set(re.findall(r"--[a-z-]+", help_of() + "".join(map(help_of, VERBS))))
+    elsewhere = {"--no-deps", "--require-hashes"}  # pip's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - known - elsewhere == set()
 
 
 def test_every_option_names_its_variable() -> None:
-    for verb in ("freeze", "build", "verify"):
+    for verb in VERBS:
         text = " ".join(help_of(verb).split())
         for option in set(re.findall(r" (--[a-z-]+) ", text)) - {"--help"}:
             assert f"ENVCAP_{option[2:].replace('-', '_').upper()}" in text, (verb, option)

@@ -42,6 +42,7 @@ class Distribution(Data, frozen=True, kw_only=True):
     direct_url: DirectUrl | None = None
     record: bool = False  # a RECORD file is there
     built_here: bool = False  # the installer left word that it built the wheel from source
+    requires: list[str] = []  # `Requires-Dist:` lines as they are written, not yet known to be well-formed
 
 
 class System(Table, frozen=True, kw_only=True):
@@ -95,4 +96,5 @@ class Facts(Data, frozen=True, kw_only=True):
     distributions: list[Distribution]
     system: System
     hardware: Hardware
+    markers: dict[str, str] = {}  # what environment markers (PEP 508) are evaluated with, but for `extra`
     gaps: list[Gap] = []

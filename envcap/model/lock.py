@@ -26,6 +26,15 @@ class Package(Data, frozen=True, kw_only=True):
     installer: str | None = None
     requested: bool = False
     origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
+    dependencies: tuple[str, ...] = ()  # names of the packages of this lock that it requires
+
+
+class Conflict(Table, frozen=True, kw_only=True):
+    """A requirement that the live environment does not meet. It is frozen as it is: it may work all the same."""
+
+    package: str  # the one that requires, normalised
+    requirement: str  # as its metadata has it, without the marker
+    installed: str | None = None  # the version that is there, None where there is none
 
 
 class Base(Table, frozen=True, kw_only=True):
@@ -77,3 +86,4 @@ class Lock(Data, frozen=True, kw_only=True):
     packages: list[Package]
     data: list[DataInput] = []
     gaps: list[Gap] = []
+    conflicts: list[Conflict] = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from envcap.dependencies import roots
 from envcap.errors import EnvcapError
 from envcap.model.image import Context, Image
 from envcap.model.lock import Lock
@@ -18,6 +19,12 @@ _FORMAT = 1
 def freeze_document(lock: Lock, path: Path, sha256: str) -> str:
     """Give a new lock and where it was written."""
     return _encode({"format": _FORMAT, "lock": {"path": str(path), "sha256": sha256}, "frozen": lock})
+
+
+def show_document(lock: Lock, path: Path, sha256: str) -> str:
+    """Give a lock, where it is, and the packages that the tree of its dependencies grows from."""
+    place = {"path": str(path), "sha256": sha256}
+    return _encode({"format": _FORMAT, "lock": place, "frozen": lock, "roots": roots(lock.packages)})
 
 
 def build_document(lock: Lock, context: Context, image: Image | None, output: Path | None) -> str:

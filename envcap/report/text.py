@@ -9,6 +9,7 @@ from envcap.model.gap import Gap
 from envcap.model.image import Context, Image
 from envcap.model.lock import Base, Code, Lock
 from envcap.model.verdict import Check, Judgement, Verdict
+from envcap.report.tree import package_rows, tree_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +22,16 @@ _LINES = dict[str, str]
 
 def describe_freeze(lock: Lock, path: Path, sha256: str) -> str:
     """Summarise a new lock: what was learned, what the runs gave, what is missing."""
+    return _text([*_summary(lock, path, sha256), "Next: envcap build"])
+
+
+def describe_show(lock: Lock, path: Path, sha256: str, *, as_tree: bool) -> str:
+    """Give the summary of a lock and its packages: as a table, or as a tree of which requires which."""
+    packages = tree_lines(lock) if as_tree else _table_lines(_packages_table(lock))
+    return _text([*_summary(lock, path, sha256), "", *packages])
+
+
+def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
     repacked = sum(package.wheel.path is not None for package in lock.packages)
     carried = f", {repacked} of them carried in .envcap/store" if repacked else ""
     system, python, hardware = lock.system, lock.python, lock.hardware
@@ -34,14 +45,24 @@ def describe_freeze(lock: Lock, path: Path, sha256: str) -> str:
         "data": "; ".join(f"{item.path} ({item.files} files, {item.size:,} bytes)" for item in lock.data) or "none",
         "runs": _runs(lock),
     }
-    return _text(
-        [
-            f"Frozen: {path.name} (sha256 {sha256[:12]}…)",
-            *_aligned(lines),
-            *_gaps(lock.gaps),
-            "Next: envcap build",
-        ]
-    )
+    return [
+        f"Frozen: {path.name} (sha256 {sha256[:12]}…)",
+        *_aligned(lines),
+        *_conflicts(lock),
+        *_gaps(lock.gaps),
+    ]
+
+
+def _packages_table(lock: Lock) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("package", "version", "origin", "why it is there"):
+        table.add_column(heading, overflow="fold")
+    for row in package_rows(lock):
+        table.add_row(*map(_plain, row))
+    return table
 
 
 def describe_build(lock: Lock, context: Context, image: Image | None, output: Path | None) -> str:
@@ -165,6 +186,19 @@ def _gaps(gaps: list[Gap]) -> list[str]:
         lines.append(f"    so {gap.consequence}")
     if len(gaps) > _MOST_GAPS:
         lines.append(f"  and {len(gaps) - _MOST_GAPS} more in the lock, under `tool.envcap.gaps`")
+    return lines
+
+
+def _conflicts(lock: Lock) -> list[str]:
+    """Tell what the live environment did not meet. No gap: it is known, and frozen as it is."""
+    if not lock.conflicts:
+        return []
+    lines = [f"Unmet requirements: {len(lock.conflicts)} in the environment, which is frozen as it is"]
+    for conflict in lock.conflicts[:_MOST_GAPS]:
+        found = "which is not installed" if conflict.installed is None else f"{conflict.installed} is installed"
+        lines.append(f"  `{conflict.package}` requires `{conflict.requirement}`, {found}")
+    if len(lock.conflicts) > _MOST_GAPS:
+        lines.append(f"  and {len(lock.conflicts) - _MOST_GAPS} more in the lock, under `tool.envcap.conflicts`")
     return lines
 
 

@@ -5,7 +5,7 @@ from email.parser import BytesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.probe.target.headers import head, parse_headers
+from envcap.probe.target.headers import head, parse_headers, values_of
 
 _NAMES = st.sampled_from(["Name", "Version", "Tag", "name", "VERSION", "Summary", "Description"])
 _VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
@@ -50,3 +50,19 @@ def test_skips_a_byte_order_mark_and_replaces_what_is_not_utf8() -> None:
 
 def test_stops_at_the_first_empty_line() -> None:
     assert parse_headers(b"Name: a\n\nVersion: 1\n", ("Version",)) == {"Version": []}
+
+
+_REQUIRES = st.sampled_from(
+    ["Requires-Dist", "requires-dist", "REQUIRES-DIST ", "Requires-Dist-Too", "Name", " Requires"]
+)
+
+
+@given(lines=st.lists(st.tuples(_REQUIRES, _VALUES), max_size=8), ending=st.sampled_from(["\n", "\r\n"]))
+def test_the_quick_search_finds_what_the_parser_finds(lines: list[tuple[str, str]], ending: str) -> None:
+    content = ending.join(["Metadata-Version: 2.1", *(f"{name}: {value}" for name, value in lines), "", "x"]).encode()
+    assert values_of(head(content), "Requires-Dist") == parse_headers(content, ("Requires-Dist",))["Requires-Dist"]
+
+
+@given(content=st.binary(max_size=200))
+def test_the_quick_search_never_fails(content: bytes) -> None:
+    assert all(isinstance(value, str) for value in values_of(b"Requires-Dist:" + content, "Requires-Dist"))

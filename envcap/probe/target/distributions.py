@@ -4,8 +4,9 @@ import os
 
 from .files import read
 from .gaps import Gaps
-from .headers import head, parse_headers
+from .headers import head, parse_headers, values_of
 from .origins import editable_of_link, is_within, parse_direct_url
+from .requires import parse_requires_txt
 
 _RETRY = "nothing of it is recorded, so the image will not have it; reinstall or remove it"
 
@@ -131,6 +132,7 @@ def _read_dist_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
         "tags": wheel.get("Tag", []),
         "record": "RECORD" in files,
         "built_here": "uv_build.json" in files,
+        "requires": identity[2],
     }  # type: dict[str, object]
     if "INSTALLER" in files:
         installer = _read_or_nothing(os.path.join(path, "INSTALLER"), gaps).decode("utf-8", "replace").split()
@@ -153,10 +155,15 @@ def _read_dist_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
 
 def _read_egg_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
     """Read the .egg-info of setuptools and distutils: a folder with PKG-INFO, or a file that is PKG-INFO itself."""
-    identity = _identity(path, "PKG-INFO" if os.path.isdir(path) else "", gaps)
+    is_folder = os.path.isdir(path)
+    identity = _identity(path, "PKG-INFO" if is_folder else "", gaps)
     if identity is None:
         return None
-    return {"name": identity[0], "version": identity[1], "path": path, "layout": "egg-info"}
+    requires = identity[2]
+    # setuptools writes Requires-Dist into PKG-INFO only since version 68.
+    if is_folder and not requires and os.path.exists(os.path.join(path, "requires.txt")):
+        requires = parse_requires_txt(_read_or_nothing(os.path.join(path, "requires.txt"), gaps))
+    return {"name": identity[0], "version": identity[1], "path": path, "layout": "egg-info", "requires": requires}
 
 
 def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
@@ -177,19 +184,20 @@ def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
     return None
 
 
-def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str] | None":
-    """Give name and version as the metadata file tells them, or None with a Gap."""
+def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str, list[str]] | None":
+    """Give name, version and requirements as the metadata file tells them, or None with a Gap."""
     try:
         content = read(os.path.join(path, file) if file else path)
     except OSError as error:
         _add_unreadable(path, "{} cannot be read: {}".format(file or "it", error.strerror), gaps)
         return None
-    fields = parse_headers(head(content), ("Name", "Version"), first_only=True)
+    headers = head(content)
+    fields = parse_headers(headers, ("Name", "Version"), first_only=True)
     missing = [name for name, values in fields.items() if not (values and values[0])]
     if missing:
         _add_unreadable(path, "{} has no {}".format(file or "it", " and no ".join(missing)), gaps)
         return None
-    return fields["Name"][0], fields["Version"][0]
+    return fields["Name"][0], fields["Version"][0], values_of(headers, "Requires-Dist")
 
 
 def _add_unreadable(path: str, reason: str, gaps: Gaps) -> None:

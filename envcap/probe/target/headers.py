@@ -31,6 +31,32 @@ def parse_headers(content: bytes, names: "tuple[str, ...]", *, first_only: bool 
     return {name: wanted[name.lower()] for name in names}
 
 
+def values_of(headers: bytes, name: str) -> "list[str]":
+    """Give what `parse_headers` gives for one name, in a fraction of the time where most lines are others.
+
+    `headers` is what `head` gives of a METADATA or PKG-INFO file.
+    """
+    values = []  # type: list[str]
+    mark = "\n" + name.lower()
+    # Positions in it are one more than in `headers`; latin-1 keeps them, and text is cheaper to look at than bytes.
+    folded = "\n" + headers.decode("latin-1").lower()
+    start = folded.find(mark)
+    while start >= 0:
+        colon = start + len(mark)
+        while folded.startswith((" ", "\t"), colon):
+            colon += 1
+        end = folded.find("\n", colon)
+        while folded.startswith(("\n ", "\n\t"), end) and end >= 0:
+            end = folded.find("\n", end + 1)
+        if end < 0:
+            end = len(folded)
+        if folded.startswith(":", colon):
+            value = headers[colon : end - 1].decode("utf-8", "replace").strip()
+            values.append(" ".join(filter(None, map(str.strip, value.split("\n")))) if "\n" in value else value)
+        start = folded.find(mark, end)
+    return values
+
+
 def head(content: bytes) -> bytes:
     """Give the headers alone, up to the first empty line. Saves decoding a long description."""
     ends = [position for position in (content.find(b"\n\n"), content.find(b"\n\r\n")) if position >= 0]

@@ -5,6 +5,7 @@ import os
 import sys
 
 _LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc"}
+_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalVM", "jython": "Jython"}
 
 # Flags that change results or imports, with their defaults. `dont_write_bytecode` is the probe's own doing.
 _DEFAULTS = {
@@ -38,9 +39,29 @@ def describe_interpreter() -> "dict[str, object]":
     }
 
 
-def version() -> str:
-    """Give the version as PEP 440 writes it, e.g. `3.14.0rc2`."""
-    info = sys.version_info
+def marker_environment() -> "dict[str, str]":
+    """Give the variables of environment markers (PEP 508, "Environment Markers") but for `extra`."""
+    machine = os.uname()
+    name = sys.implementation.name
+    return {
+        "implementation_name": name,
+        "implementation_version": version(sys.implementation.version),
+        "os_name": os.name,
+        "platform_machine": machine.machine,
+        # As platform.python_implementation() tells it, which reads sys.version with `re`.
+        "platform_python_implementation": _IMPLEMENTATIONS.get(name, name),
+        "platform_release": machine.release,
+        "platform_system": machine.sysname,
+        "platform_version": machine.version,
+        "python_full_version": version(),
+        "python_version": "{}.{}".format(*sys.version_info[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
+def version(info: "sys._version_info | None" = None) -> str:
+    """Give the version as PEP 440 writes it, e.g. `3.14.0rc2`; by default that of the language."""
+    info = info or sys.version_info
     text = "{}.{}.{}".format(*info[:3])
     return text if info.releaselevel == "final" else text + _LEVELS[info.releaselevel] + str(info.serial)
 

@@ -9,7 +9,7 @@ from .frame import FORMAT, frame
 from .gaps import Gaps
 from .gpus import describe_gpus
 from .hardware import describe_hardware
-from .interpreter import base_prefix, describe_interpreter
+from .interpreter import base_prefix, describe_interpreter, marker_environment
 from .system import describe_system
 
 
@@ -33,6 +33,7 @@ def describe(paths: "list[str]") -> "dict[str, object]":
     return {
         "format": FORMAT,
         "interpreter": describe_interpreter(),
+        "markers": marker_environment(),
         "executable": sys.executable or "",
         "prefix": sys.prefix,
         "base_prefix": base_prefix(),

@@ -1,0 +1,55 @@
+"""What show prints: golden files, and a document that holds the same."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from envcap.model.lock import Lock
+from envcap.report.document import show_document
+from envcap.report.text import describe_show
+
+replace = msgspec.structs.replace
+Golden = Callable[[str, str], None]
+PATH = Path("pylock.train.toml")
+SHA256 = "9" * 64
+
+
+def grown(lock: Lock) -> Lock:
+    """Give a lock with a circle, a package that two require, and one that nobody does."""
+    alpha, beta = lock.packages
+    return replace(
+        lock,
+        packages=[
+            replace(alpha, dependencies=("beta-tools", "gamma")),
+            replace(beta, dependencies=("delta", "gamma")),
+            replace(alpha, name="delta", requested=False, dependencies=("beta-tools",)),
+            replace(alpha, name="gamma", requested=False, dependencies=("omega",)),
+            replace(alpha, name="lonely", requested=False, dependencies=()),
+            replace(alpha, name="omega", requested=False, dependencies=()),
+        ],
+    )
+
+
+def test_the_table(sample_lock: Lock, check_golden: Golden) -> None:
+    check_golden("show.txt", describe_show(grown(sample_lock), PATH, SHA256, as_tree=False))
+
+
+def test_the_tree(sample_lock: Lock, check_golden: Golden) -> None:
+    check_golden("show-tree.txt", describe_show(grown(sample_lock), PATH, SHA256, as_tree=True))
+
+
+def test_the_document(sample_lock: Lock) -> None:
+    document = json.loads(show_document(grown(sample_lock), PATH, SHA256))
+    assert document["lock"] == {"path": "pylock.train.toml", "sha256": SHA256}
+    assert document["roots"] == ["alpha", "lonely"]
+    assert document["frozen"]["packages"][0]["dependencies"] == ["beta-tools", "gamma"]
+
+
+def test_many_unmet_requirements_are_counted(sample_lock: Lock) -> None:
+    (first, *_) = sample_lock.conflicts
+    lock = replace(sample_lock, conflicts=[replace(first, requirement=f"x\x1b{n}") for n in range(40)])
+    text = describe_show(lock, PATH, SHA256, as_tree=False)
+    assert "and 28 more in the lock" in text
+    assert "\x1b" not in text
