@@ -1,5 +1,6 @@
 """Content-addressed folders of files: `.envcap/store` beside a lock, and the download cache of a user."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -130,10 +131,12 @@ class Store:
 
 
 def _scratch_file(folder: Path) -> tuple[int, str]:
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # somebody who was done has just removed the empty folder
+    for _ in range(100):
+        # Somebody who was done may remove the empty folder at any moment, also while it is being made.
+        with suppress(FileNotFoundError, FileExistsError):
+            folder.mkdir(parents=True, exist_ok=True)
             return tempfile.mkstemp(dir=folder)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
 
 
 def file_sha256(path: Path) -> str:
