@@ -122,6 +122,7 @@ def sample_lock() -> Lock:
                 index="https://index.example.org/simple/",
                 installer="pip",
                 requested=True,
+                confidence="proven",
             ),
             Package(
                 name="beta-tools",
@@ -134,6 +135,7 @@ def sample_lock() -> Lock:
                 ),
                 installer="uv",
                 origin="repacked",
+                confidence="carried",
             ),
         ],
         data=[DataInput(path="data", size=4096, files=3, sha256="f" * 64)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,15 @@ from envcap.pins.carry import Carrier, Pinned
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
 from envcap.pins.index import look_up
+from envcap.pins.offered import Offered
 from envcap.pins.pages import Offer, Wanted
 from envcap.pins.threads import run_each
 from envcap.store import Store
 
 if TYPE_CHECKING:
     import requests
+
+_THREADS = 8
 
 __all__ = ["Pinned", "pin"]
 
@@ -37,11 +41,9 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
     wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
     with open_session(configuration) as session:
         offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
-        carrier = Carrier(prefix=Path(facts.prefix), session=session, store=store, cache=cache)
-        parts: list[Pinned] = []
-        for done, (distribution, kind) in enumerate(classified, start=1):
-            parts.append(_pin_one(distribution, kind, carrier=carrier, offers=offers))
-            tell(Progress(kind="count", text="pinning packages", done=done, total=len(classified)))
+        offered = Offered(session=session, cache=cache)
+        carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store)
+        parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
         packages = _with_sizes([package for part in parts for package in part.packages], session=session)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
@@ -51,6 +53,22 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
 
 def _release(distribution: Distribution) -> Wanted:
     return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
+
+
+def _pin_each(
+    classified: Sequence[tuple[Distribution, Kind]], *, carrier: Carrier, offers: dict[Wanted, list[Offer]], tell: Tell
+) -> list[Pinned]:
+    """Pin each, several at once: most of the time goes into waiting for the tails of wheels."""
+
+    def work(number: int) -> Pinned:
+        distribution, kind = classified[number]
+        return _pin_one(distribution, kind, carrier=carrier, offers=offers)
+
+    parts: dict[int, Pinned] = {}
+    for number, part in run_each(work, range(len(classified)), threads=_THREADS):
+        parts[number] = part
+        tell(Progress(kind="count", text="proving packages", done=len(parts), total=len(classified)))
+    return [parts[number] for number in sorted(parts)]
 
 
 def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers: dict[Wanted, list[Offer]]) -> Pinned:
@@ -73,7 +91,7 @@ def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers
 def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[Package]:
     """Give the packages with the size of each file, where its server tells: HTML pages state none."""
     unknown = [package for package in packages if package.wheel.size is None and package.wheel.url is not None]
-    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=8))
+    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=_THREADS))
     return [
         msgspec.structs.replace(package, wheel=msgspec.structs.replace(package.wheel, size=sizes[package]))
         if package in sizes
