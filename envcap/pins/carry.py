@@ -5,8 +5,9 @@ The decisions are in `classify.py` and `identify.py`; this module reaches out fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import msgspec
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -19,9 +20,11 @@ from envcap.model.lock import Package, Wheel
 from envcap.model.struct import Data
 from envcap.pins.classify import describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
+from envcap.pins.damage import Damage, describe_change
 from envcap.pins.identify import distinct, matching
 from envcap.pins.offered import Offered, local_path
 from envcap.pins.pages import Offer
+from envcap.pins.patch import make_patch
 from envcap.pins.record import Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, repack
 from envcap.redact import strip_credentials
@@ -31,6 +34,7 @@ _CARRIED = (
     "the files installed here are carried beside the lock: the image gets what ran, but nobody else can vouch for it"
 )
 
+_EDITED = "the image gets the files as they are here, and the result may depend on what was changed in them"
 _UNPROVEN = "the image gets that file, and nobody has shown that its contents are what ran here"
 
 
@@ -51,7 +55,10 @@ class _Identified(Data, frozen=True, kw_only=True):
 class Carrier:
     """Turns distributions into packages, with the places to read from and to keep files in."""
 
-    def __init__(self, *, prefix: Path, offered: Offered, store: Store) -> None:
+    def __init__(
+        self, *, prefix: Path, offered: Offered, store: Store, damages: Mapping[str, Damage] | None = None
+    ) -> None:
+        self._damages = damages or {}
         self._prefix = prefix
         self._offered = offered
         self._store = store
@@ -102,14 +109,18 @@ class Carrier:
 
     def repacked(self, distribution: Distribution, *, reason: str) -> Pinned:
         """Give a wheel made of the installed files, and the Gap that says so."""
+        damage = self._damages.get(distribution.path, Damage())
+        change = describe_change(damage)
+        if change and change not in reason:
+            reason = f"{reason}; {change}"
         try:
-            made = repack(distribution, prefix=self._prefix, store=self._store)
+            made = repack(distribution, prefix=self._prefix, store=self._store, missing=damage.missing)
         except CannotRepackError as error:
             gap = _gap(distribution, f"{reason}; its files cannot be carried: {error}", "the image will not have it")
             return Pinned(gaps=[gap])
         wheel = Wheel(name=made.name, sha256=made.sha256, path=_path_in_lock(made.sha256, made.name), size=made.size)
         package = _package(distribution, wheel, origin="repacked")
-        return Pinned(packages=[package], gaps=[_gap(distribution, reason, _CARRIED)])
+        return Pinned(packages=[package], gaps=[_gap(distribution, reason, _EDITED if change else _CARRIED)])
 
     def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> _Identified:
         """Tell which of the candidates is installed, by the RECORD inside each against the installed one."""
@@ -143,12 +154,28 @@ class Carrier:
     def _concluded(self, distribution: Distribution, identified: _Identified, *, origin: str = "index") -> Pinned:
         if identified.offer is None:
             return self.repacked(distribution, reason=identified.problem)
+        damage = self._damages.get(distribution.path, Damage())
+        if describe_change(damage):
+            return self._changed(distribution, damage, identified.offer)
         pinned = self._referenced(distribution, identified.offer, origin=origin)
         if not identified.problem:
             return pinned
         reason = f"{identified.problem}, so it was found by its name and tags alone"
         packages = [msgspec.structs.replace(package, confidence="tags") for package in pinned.packages]
         return Pinned(packages=packages, gaps=[*pinned.gaps, _gap(distribution, reason, _UNPROVEN)])
+
+    def _changed(self, distribution: Distribution, damage: Damage, offer: Offer) -> Pinned:
+        """Give the package as it is here, and beside it the difference from the wheel that was installed."""
+        name = f"{canonicalize_name(distribution.name)}-{distribution.version}.patch"
+        title = f"{subject(distribution)} as installed, against {offer.filename} (sha256 {offer.sha256})"
+        try:
+            with self._offered.open(offer, what=subject(distribution)) as wheel:
+                patch = make_patch(wheel, Path(distribution.path).parent, damage, title=title)
+        except (BadZipFile, OSError, FileRefusedError) as error:
+            return self.repacked(distribution, reason=f"{describe_change(damage)}; its wheel cannot be read: {error}")
+        sha256 = self._store.add_bytes(patch, name)
+        shown = f"the difference from `{offer.filename}` is in {_path_in_lock(sha256, name)}"
+        return self.repacked(distribution, reason=f"{describe_change(damage)}; {shown}")
 
     def _referenced(self, distribution: Distribution, offer: Offer, *, origin: str) -> Pinned:
         """Give the package of an offer: by URL where that can be written down, else with the file beside the lock."""

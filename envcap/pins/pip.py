@@ -15,7 +15,9 @@ from envcap.model.progress import Progress, Tell
 from envcap.pins.carry import Carrier, Pinned
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
+from envcap.pins.damage import Damage, damage_gaps
 from envcap.pins.index import look_up
+from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
 from envcap.pins.pages import Offer, Wanted
 from envcap.pins.threads import run_each
@@ -39,16 +41,30 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
 
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
     wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
+    damages = _damages(classified, tell=tell)
     with open_session(configuration) as session:
         offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
         offered = Offered(session=session, cache=cache)
-        carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store)
+        carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
         parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
         packages = _with_sizes([package for part in parts for package in part.packages], session=session)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
-        gaps=sorted((gap for part in parts for gap in part.gaps), key=lambda gap: gap.subject.lower()),
+        gaps=sorted(
+            [
+                *(gap for part in parts for gap in part.gaps),
+                *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
+            ],
+            key=lambda gap: gap.subject.lower(),
+        ),
     )
+
+
+def _damages(classified: Sequence[tuple[Distribution, Kind]], *, tell: Tell) -> dict[str, Damage]:
+    """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
+    damages = check_files([distribution for distribution, _ in classified], tell=tell)
+    pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
+    return {path: damage for path, damage in damages.items() if path in pinned}
 
 
 def _release(distribution: Distribution) -> Wanted:
