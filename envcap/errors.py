@@ -24,6 +24,10 @@ class NotRunError(EnvcapError):
     exit_code = 3
 
 
+class FileRefusedError(NotRunError):
+    """A server that answers has no such file for us."""
+
+
 class StrictError(NotRunError):
     """`--strict` was given and there are gaps."""
 

@@ -10,7 +10,7 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Lock, Package, Wheel
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -20,6 +20,7 @@ class _PackageTool(Table, frozen=True, kw_only=True):
     installer: str | None = None
     requested: bool = False
     origin: str = "index"
+    confidence: Confidence = "tags"
 
 
 class _PackageTools(Table, frozen=True, kw_only=True):
@@ -135,7 +136,12 @@ def _package_entry(package: Package) -> _PackageEntry:
             )
         ],
         tool=_PackageTools(
-            envcap=_PackageTool(installer=package.installer, requested=package.requested, origin=package.origin)
+            envcap=_PackageTool(
+                installer=package.installer,
+                requested=package.requested,
+                origin=package.origin,
+                confidence=package.confidence,
+            )
         ),
     )
 
@@ -176,6 +182,7 @@ def _from_package(entry: _PackageEntry) -> Package:
         requested=entry.tool.envcap.requested,
         origin=entry.tool.envcap.origin,
         dependencies=tuple(dependency.name for dependency in entry.dependencies or []),
+        confidence=entry.tool.envcap.confidence,
     )
 
 

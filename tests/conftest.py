@@ -141,6 +141,7 @@ def sample_lock() -> Lock:
                 installer="pip",
                 requested=True,
                 dependencies=("beta-tools",),
+                confidence="proven",
             ),
             Package(
                 name="beta-tools",
@@ -153,6 +154,7 @@ def sample_lock() -> Lock:
                 ),
                 installer="uv",
                 origin="repacked",
+                confidence="carried",
             ),
         ],
         conflicts=[

@@ -1,9 +1,15 @@
 """The lock: everything freeze learned, enough to render the image without looking anything up again."""
 
+from typing import Literal
+
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.struct import Data, Table
+
+# How far it is certain that a package's file is what is installed: `proven` by the RECORD inside it, found by its name
+# and `tags` alone, or `carried`: made here of the installed files themselves.
+Confidence = Literal["proven", "tags", "carried"]
 
 
 class Wheel(Data, frozen=True, kw_only=True):
@@ -27,6 +33,7 @@ class Package(Data, frozen=True, kw_only=True):
     requested: bool = False
     origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
     dependencies: tuple[str, ...] = ()  # names of the packages of this lock that it requires
+    confidence: Confidence = "tags"  # the least that can be said of a file that was pinned at all
 
 
 class Conflict(Table, frozen=True, kw_only=True):

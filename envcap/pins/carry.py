@@ -5,37 +5,37 @@ The decisions are in `classify.py` and `identify.py`; this module reaches out fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from zipfile import BadZipFile
 
 import msgspec
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from envcap.errors import NotRunError, RefusedError
+from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution
 from envcap.model.gap import Gap
 from envcap.model.lock import Package, Wheel
 from envcap.model.struct import Data
 from envcap.pins.classify import describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
-from envcap.pins.download import Received, Source, download
+from envcap.pins.damage import Damage, describe_change
 from envcap.pins.identify import distinct, matching
+from envcap.pins.offered import Offered, local_path
 from envcap.pins.pages import Offer
-from envcap.pins.ranges import open_remote
-from envcap.pins.record import Rows, installed_rows, same_contents, wheel_rows
+from envcap.pins.patch import make_patch
+from envcap.pins.record import Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, repack
 from envcap.redact import strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
 
-if TYPE_CHECKING:
-    import requests
-
 _CARRIED = (
     "the files installed here are carried beside the lock: the image gets what ran, but nobody else can vouch for it"
 )
+
+_EDITED = "the image gets the files as they are here, and the result may depend on what was changed in them"
+_UNPROVEN = "the image gets that file, and nobody has shown that its contents are what ran here"
 
 
 class Pinned(Data, frozen=True, kw_only=True):
@@ -45,58 +45,59 @@ class Pinned(Data, frozen=True, kw_only=True):
     gaps: list[Gap] = []
 
 
+class _Identified(Data, frozen=True, kw_only=True):
+    """The offer that is installed; with a `problem` it is not proven, without an offer nothing else is left."""
+
+    offer: Offer | None = None
+    problem: str = ""
+
+
 class Carrier:
     """Turns distributions into packages, with the places to read from and to keep files in."""
 
-    def __init__(self, *, prefix: Path, session: requests.Session, store: Store, cache: Store) -> None:
+    def __init__(
+        self, *, prefix: Path, offered: Offered, store: Store, damages: Mapping[str, Damage] | None = None
+    ) -> None:
+        self._damages = damages or {}
         self._prefix = prefix
-        self._session = session
+        self._offered = offered
         self._store = store
-        self._cache = cache
 
     def from_offers(self, distribution: Distribution, offers: Sequence[Offer]) -> Pinned:
         """Give the offered wheel that is the installed one; repack where none is, or where it cannot be told.
 
         Raises NotRunError when a file that must be looked at cannot be read.
         """
-        candidates = distinct([self._with_digest(offer, distribution) for offer in matching(distribution, offers)])
+        what = subject(distribution)
+        candidates = distinct([self._offered.with_digest(offer, what=what) for offer in matching(distribution, offers)])
         if not candidates:
             offered = "no index offers a wheel of it with the tags of the installed one"
             return self.repacked(distribution, reason=f"{offered}: it was built on this machine, or withdrawn")
-        if len(candidates) > 1:
-            candidates = self._proven(distribution, candidates)
-        if len(candidates) != 1:
-            return self.repacked(
-                distribution,
-                reason="ambiguous: several places offer different files under its name, and none is provably installed",
-            )
-        return self._referenced(distribution, candidates[0])
+        return self._concluded(distribution, self._identified(distribution, candidates))
 
     def from_archive(self, distribution: Distribution, url: str) -> Pinned:
         """Give the wheel at the URL it was installed from, if that still has it."""
-        address, name = strip_credentials(url), wheel_name(url)
+        name = wheel_name(url)
+        if not _is_named(name, distribution):
+            return self.repacked(distribution, reason="its URL is not that of a wheel of its name and version")
         stated = distribution.direct_url.sha256 if distribution.direct_url else None
-        problem = "its URL is not that of a wheel of its name and version"
-        if _is_named(name, distribution):
-            try:
-                received = self._download(address, name, distribution, sha256=stated)
-            except NotRunError as error:
-                problem = f"the wheel that it was installed from cannot be had any more: {error.message}"
-            else:
-                if stated is not None or self._is_installed(received.path, distribution):
-                    wheel = Wheel(name=name, sha256=received.sha256, url=address, size=received.size)
-                    return Pinned(packages=[_package(distribution, wheel, origin="archive")])
-                problem = f"`{address}` is not (or no longer) the wheel that is installed"
-        return self.repacked(distribution, reason=problem)
+        offer = Offer(filename=name, url=strip_credentials(url), sha256=stated)
+        try:
+            received = self._offered.download(offer, what=subject(distribution))
+        except NotRunError as error:
+            problem = f"the wheel that it was installed from cannot be had any more: {error.message}"
+            return self.repacked(distribution, reason=problem)
+        offer = msgspec.structs.replace(offer, sha256=received.sha256, size=received.size)
+        return self._concluded(distribution, self._identified(distribution, [offer]), origin="archive")
 
     def from_file(self, distribution: Distribution, url: str) -> Pinned:
         """Give the local wheel it was installed from, if it is still there and still what is installed."""
-        path = _local_path(url)
-        if path.is_file() and _is_named(path.name, distribution) and self._is_installed(path, distribution):
-            return Pinned(packages=[self._kept(distribution, path)])
-        return self.repacked(
-            distribution, reason="it was installed from a file of this machine that is gone or has changed since"
-        )
+        path = local_path(url)
+        if not (path.is_file() and _is_named(path.name, distribution)):
+            reason = "it was installed from a file of this machine that is gone or has another name now"
+            return self.repacked(distribution, reason=reason)
+        offer = Offer(filename=path.name, url=path.as_uri(), sha256=file_sha256(path), size=path.stat().st_size)
+        return self._concluded(distribution, self._identified(distribution, [offer]), origin="local")
 
     def from_source(self, distribution: Distribution) -> Pinned:
         """Give what was built here from source."""
@@ -108,82 +109,100 @@ class Carrier:
 
     def repacked(self, distribution: Distribution, *, reason: str) -> Pinned:
         """Give a wheel made of the installed files, and the Gap that says so."""
+        damage = self._damages.get(distribution.path, Damage())
+        change = describe_change(damage)
+        if change and change not in reason:
+            reason = f"{reason}; {change}"
         try:
-            made = repack(distribution, prefix=self._prefix, store=self._store)
+            made = repack(distribution, prefix=self._prefix, store=self._store, missing=damage.missing)
         except CannotRepackError as error:
             gap = _gap(distribution, f"{reason}; its files cannot be carried: {error}", "the image will not have it")
             return Pinned(gaps=[gap])
         wheel = Wheel(name=made.name, sha256=made.sha256, path=_path_in_lock(made.sha256, made.name), size=made.size)
         package = _package(distribution, wheel, origin="repacked")
-        return Pinned(packages=[package], gaps=[_gap(distribution, reason, _CARRIED)])
+        return Pinned(packages=[package], gaps=[_gap(distribution, reason, _EDITED if change else _CARRIED)])
 
-    def _with_digest(self, offer: Offer, distribution: Distribution) -> Offer:
-        """Give the offer with its sha256: not every index states one."""
-        if offer.sha256 is not None:
-            return offer
-        if offer.local:
-            return msgspec.structs.replace(offer, sha256=file_sha256(_local_path(offer.url)))
-        received = self._download(offer.url, offer.filename, distribution)
-        return msgspec.structs.replace(offer, sha256=received.sha256, size=received.size)
-
-    def _proven(self, distribution: Distribution, candidates: Sequence[Offer]) -> list[Offer]:
-        """Give the candidates whose RECORD is the installed one; the first of those that hold the same files."""
+    def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> _Identified:
+        """Tell which of the candidates is installed, by the RECORD inside each against the installed one."""
         installed = installed_rows(Path(distribution.path))
         proven: list[tuple[Offer, Rows]] = []
+        untold: list[Offer] = []
+        problems: list[str] = []
         for offer in candidates:
-            rows = self._rows(offer, distribution)
-            if same_contents(rows, installed) and all(rows != known for _, known in proven):
+            try:
+                rows = self._offered.rows(offer, what=subject(distribution))
+            except FileRefusedError as error:
+                problems.append(error.message.removesuffix("."))
+                continue
+            compared = compare_records(rows, installed)
+            if not rows or not installed or (compared.unstated and not compared.differing):
+                untold.append(offer)
+            elif compared.differing:
+                problems.append(_difference(offer, compared))
+            elif all(rows != known for _, known in proven):
                 proven.append((offer, rows))
-        return [offer for offer, _ in proven]
+        if len(proven) == 1:
+            return _Identified(offer=proven[0][0])
+        if not proven and len(untold) == 1 and not problems:
+            whose = "the wheel's" if installed else "the installed"
+            return _Identified(offer=untold[0], problem=f"{whose} RECORD is missing or states no hashes")
+        if len(problems) == 1 and not untold:
+            return _Identified(problem=problems[0])
+        ambiguous = "ambiguous: several places offer different files under its name, and none is provably installed"
+        return _Identified(problem="; ".join([ambiguous, *problems]))
 
-    def _rows(self, offer: Offer, distribution: Distribution) -> Rows:
-        if not offer.local:
-            remote = open_remote(offer.url, session=self._session)
-            if remote is not None:
-                return wheel_rows(remote)
-            path = self._download(offer.url, offer.filename, distribution, sha256=offer.sha256).path
-        else:
-            path = _local_path(offer.url)
-        with path.open("rb") as file:
-            return wheel_rows(file)
+    def _concluded(self, distribution: Distribution, identified: _Identified, *, origin: str = "index") -> Pinned:
+        if identified.offer is None:
+            return self.repacked(distribution, reason=identified.problem)
+        damage = self._damages.get(distribution.path, Damage())
+        if describe_change(damage):
+            return self._changed(distribution, damage, identified.offer)
+        pinned = self._referenced(distribution, identified.offer, origin=origin)
+        if not identified.problem:
+            return pinned
+        reason = f"{identified.problem}, so it was found by its name and tags alone"
+        packages = [msgspec.structs.replace(package, confidence="tags") for package in pinned.packages]
+        return Pinned(packages=packages, gaps=[*pinned.gaps, _gap(distribution, reason, _UNPROVEN)])
 
-    def _referenced(self, distribution: Distribution, offer: Offer) -> Pinned:
+    def _changed(self, distribution: Distribution, damage: Damage, offer: Offer) -> Pinned:
+        """Give the package as it is here, and beside it the difference from the wheel that was installed."""
+        name = f"{canonicalize_name(distribution.name)}-{distribution.version}.patch"
+        title = f"{subject(distribution)} as installed, against {offer.filename} (sha256 {offer.sha256})"
+        try:
+            with self._offered.open(offer, what=subject(distribution)) as wheel:
+                patch = make_patch(wheel, Path(distribution.path).parent, damage, title=title)
+        except (BadZipFile, OSError, FileRefusedError) as error:
+            return self.repacked(distribution, reason=f"{describe_change(damage)}; its wheel cannot be read: {error}")
+        sha256 = self._store.add_bytes(patch, name)
+        shown = f"the difference from `{offer.filename}` is in {_path_in_lock(sha256, name)}"
+        return self.repacked(distribution, reason=f"{describe_change(damage)}; {shown}")
+
+    def _referenced(self, distribution: Distribution, offer: Offer, *, origin: str) -> Pinned:
         """Give the package of an offer: by URL where that can be written down, else with the file beside the lock."""
         if offer.local:
-            path = _local_path(offer.url)
+            path = local_path(offer.url)
             if file_sha256(path) != offer.sha256:
                 return self.repacked(distribution, reason="the file that a local index offers is not what it says")
             return Pinned(packages=[self._kept(distribution, path)])
         address = strip_credentials(offer.url)
         if address == place(offer.url).url:
             wheel = Wheel(name=offer.filename, sha256=offer.sha256 or "", url=address, size=offer.size)
-            return Pinned(packages=[_package(distribution, wheel, origin="index", index=offer.index)])
+            return Pinned(packages=[_package(distribution, wheel, origin=origin, index=offer.index)])
         # The URL works only with a secret in it, which must not be stored.
-        received = self._download(offer.url, offer.filename, distribution, sha256=offer.sha256)
+        received = self._offered.download(offer, what=subject(distribution))
         package = self._kept(distribution, received.path)
-        return Pinned(packages=[msgspec.structs.replace(package, origin="index", index=offer.index)])
+        return Pinned(packages=[msgspec.structs.replace(package, origin=origin, index=offer.index)])
 
     def _kept(self, distribution: Distribution, path: Path) -> Package:
         sha256 = self._store.add_file(path)
         wheel = Wheel(name=path.name, sha256=sha256, path=_path_in_lock(sha256, path.name), size=path.stat().st_size)
         return _package(distribution, wheel, origin="local")
 
-    def _download(self, url: str, name: str, distribution: Distribution, *, sha256: str | None = None) -> Received:
-        held = self._cache.find(sha256, name) if sha256 is not None else None
-        if held is not None:
-            return Received(path=held, sha256=sha256 or "", size=held.stat().st_size)
-        source = Source(url=url, name=name, what=f"`{subject(distribution)}`", sha256=sha256)
-        try:
-            return download(source, session=self._session, cache=self._cache)
-        except RefusedError as error:
-            raise NotRunError(
-                f"{source.what} from `{strip_credentials(url)}` is not the file whose sha256 was noted down: {sha256}.",
-                hint="Somebody replaced it, or a proxy in between serves another file.",
-            ) from error
 
-    def _is_installed(self, wheel: Path, distribution: Distribution) -> bool:
-        with wheel.open("rb") as file:
-            return same_contents(wheel_rows(file), installed_rows(Path(distribution.path)))
+def _difference(offer: Offer, compared: Comparison) -> str:
+    where = "this machine" if offer.local else f"`{offer.index or strip_credentials(offer.url)}`"
+    count = f"{len(compared.differing)} of {compared.files} files"
+    return f"`{offer.filename}` of {where} is not what is installed: {count} differ, first `{compared.differing[0]}`"
 
 
 def _package(distribution: Distribution, wheel: Wheel, *, origin: str, index: str | None = None) -> Package:
@@ -196,6 +215,7 @@ def _package(distribution: Distribution, wheel: Wheel, *, origin: str, index: st
         # uv writes REQUESTED for every package, so from uv it says nothing.
         requested=distribution.requested and distribution.installer != "uv",
         origin=origin,
+        confidence="carried" if origin == "repacked" else "proven",
     )
 
 
@@ -210,10 +230,6 @@ def _is_named(filename: str, distribution: Distribution) -> bool:
         return name == canonicalize_name(distribution.name) and version == Version(distribution.version)
     except (InvalidWheelFilename, InvalidVersion):
         return False
-
-
-def _local_path(url: str) -> Path:
-    return Path(unquote(urlsplit(url).path))
 
 
 def _path_in_lock(sha256: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,18 @@ from envcap.model.progress import Progress, Tell
 from envcap.pins.carry import Carrier, Pinned
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
+from envcap.pins.damage import Damage, damage_gaps
 from envcap.pins.index import look_up
+from envcap.pins.integrity import check_files
+from envcap.pins.offered import Offered
 from envcap.pins.pages import Offer, Wanted
 from envcap.pins.threads import run_each
 from envcap.store import Store
 
 if TYPE_CHECKING:
     import requests
+
+_THREADS = 8
 
 __all__ = ["Pinned", "pin"]
 
@@ -35,22 +41,50 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
 
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
     wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
+    damages = _damages(classified, tell=tell)
     with open_session(configuration) as session:
         offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
-        carrier = Carrier(prefix=Path(facts.prefix), session=session, store=store, cache=cache)
-        parts: list[Pinned] = []
-        for done, (distribution, kind) in enumerate(classified, start=1):
-            parts.append(_pin_one(distribution, kind, carrier=carrier, offers=offers))
-            tell(Progress(kind="count", text="pinning packages", done=done, total=len(classified)))
+        offered = Offered(session=session, cache=cache)
+        carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
+        parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
         packages = _with_sizes([package for part in parts for package in part.packages], session=session)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
-        gaps=sorted((gap for part in parts for gap in part.gaps), key=lambda gap: gap.subject.lower()),
+        gaps=sorted(
+            [
+                *(gap for part in parts for gap in part.gaps),
+                *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
+            ],
+            key=lambda gap: gap.subject.lower(),
+        ),
     )
+
+
+def _damages(classified: Sequence[tuple[Distribution, Kind]], *, tell: Tell) -> dict[str, Damage]:
+    """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
+    damages = check_files([distribution for distribution, _ in classified], tell=tell)
+    pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
+    return {path: damage for path, damage in damages.items() if path in pinned}
 
 
 def _release(distribution: Distribution) -> Wanted:
     return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
+
+
+def _pin_each(
+    classified: Sequence[tuple[Distribution, Kind]], *, carrier: Carrier, offers: dict[Wanted, list[Offer]], tell: Tell
+) -> list[Pinned]:
+    """Pin each, several at once: most of the time goes into waiting for the tails of wheels."""
+
+    def work(number: int) -> Pinned:
+        distribution, kind = classified[number]
+        return _pin_one(distribution, kind, carrier=carrier, offers=offers)
+
+    parts: dict[int, Pinned] = {}
+    for number, part in run_each(work, range(len(classified)), threads=_THREADS):
+        parts[number] = part
+        tell(Progress(kind="count", text="proving packages", done=len(parts), total=len(classified)))
+    return [parts[number] for number in sorted(parts)]
 
 
 def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers: dict[Wanted, list[Offer]]) -> Pinned:
@@ -73,7 +107,7 @@ def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers
 def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[Package]:
     """Give the packages with the size of each file, where its server tells: HTML pages state none."""
     unknown = [package for package in packages if package.wheel.size is None and package.wheel.url is not None]
-    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=8))
+    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=_THREADS))
     return [
         msgspec.structs.replace(package, wheel=msgspec.structs.replace(package.wheel, size=sizes[package]))
         if package in sizes

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from envcap.model.struct import Data
+
 # Written by installers beside what the wheel holds.
 INSTALLER_FILES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
 _SIGNATURES = {"RECORD.jws", "RECORD.p7s"}
@@ -44,17 +46,53 @@ def wheel_rows(file: IO[bytes]) -> Rows:
         return {}
 
 
-def same_contents(wheel: Mapping[str, str], installed: Mapping[str, str]) -> bool:
-    """Tell whether every file that the wheel puts below the site directory is installed, and no other is.
+class Comparison(Data, frozen=True, kw_only=True):
+    """What a wheel's RECORD and an installed one say of the same files.
+
+    `differing` are the paths that only one has, or with another hash, sorted; `unstated` those without any hash in the
+    wheel, of which nothing is known; `files` is how many were compared.
+    """
+
+    files: int
+    differing: list[str] = []
+    unstated: list[str] = []
+
+    @property
+    def proves(self) -> bool:
+        """Whether the installed files are those of the wheel."""
+        return self.files > 0 and not self.differing and not self.unstated
+
+
+def compare_records(wheel: Mapping[str, str], installed: Mapping[str, str]) -> Comparison:
+    """Compare what the wheel puts below the site directory with what is installed there.
 
     What installers add or rewrite is left aside: their own metadata files, byte code, and everything outside the
     site directory, where scripts get another first line. Hashes are compared as each RECORD states them.
     """
-    held = _comparable(wheel)
-    return bool(held) and held == _comparable(installed)
+    held, here = _comparable(wheel), _comparable(installed)
+    for path in here.keys() - held.keys():
+        if here[path] and here[path] in _moved(wheel, path):
+            held[path] = here[path]
+    every = held.keys() | here.keys()
+    return Comparison(
+        files=len(every),
+        differing=sorted(path for path in every if held.get(path) != here.get(path)),
+        unstated=sorted(path for path, digest in held.items() if not digest),
+    )
+
+
+def same_contents(wheel: Mapping[str, str], installed: Mapping[str, str]) -> bool:
+    """Tell whether every file that the wheel puts below the site directory is installed, and no other is."""
+    return compare_records(wheel, installed).proves
+
+
+def _moved(wheel: Mapping[str, str], path: str) -> set[str]:
+    """Give the hashes of what the wheel's `.data` folder has that may have been put at `path`."""
+    return {digest for held, digest in wheel.items() if _DATA.fullmatch(held) and held.endswith(f"/{path}")}
 
 
 def _comparable(rows: Mapping[str, str]) -> Rows:
+    """Give the rows of files below the site directory, as they are named there."""
     compared: Rows = {}
     for path, digest in rows.items():
         match = _DATA.fullmatch(path)

@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -49,14 +49,15 @@ class _Member(Data, frozen=True, kw_only=True):
     script: bool = False
 
 
-def repack(distribution: Distribution, *, prefix: Path, store: Store) -> Repacked:
+def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: Collection[str] = ()) -> Repacked:
     """Make a wheel of the files that `distribution` has installed and add it to `store`.
 
-    `prefix` is sys.prefix of the environment. Raises CannotRepackError when a file is gone, lies outside the prefix,
+    `prefix` is sys.prefix of the environment; of `missing`, as RECORD spells paths, it is known that they are gone.
+    Raises CannotRepackError when a file is gone, lies outside the prefix,
     or the metadata does not say what there is to take.
     """
     stem = _stem(distribution)
-    members = sorted(_members(distribution, stem=stem, prefix=prefix), key=lambda member: member.name)
+    members = sorted(_members(distribution, stem=stem, prefix=prefix, missing=missing), key=lambda member: member.name)
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="repack", dir=store.root) as folder:
         path = Path(folder) / _wheel_name(distribution, stem)
@@ -92,16 +93,18 @@ def _wheel_name(distribution: Distribution, stem: str) -> str:
     return name
 
 
-def _members(distribution: Distribution, *, stem: str, prefix: Path) -> Iterator[_Member]:
+def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str]) -> Iterator[_Member]:
     metadata = Path(distribution.path)
     site = metadata.parent
     rows = installed_rows(metadata)
     if not rows:
         raise CannotRepackError("it has no RECORD of its files")
     root = _root(site, prefix)
-    made = _made_scripts(metadata)
+    made = made_scripts(metadata)
     taken: set[str] = set()
     for row in rows:
+        if row in missing:
+            continue
         path = Path(os.path.normpath(site / row))
         if _is_left_out(path, metadata) or (path.parent == root / "bin" and path.name in made):
             continue
@@ -153,7 +156,7 @@ def _readable(path: Path, root: Path) -> Path:
     return source
 
 
-def _made_scripts(metadata: Path) -> set[str]:
+def made_scripts(metadata: Path) -> set[str]:
     """Give the names of scripts that installers make from entry_points.txt."""
     parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign] # names keep their case
@@ -198,12 +201,17 @@ def _open(path: Path) -> IO[bytes]:
 
 def _pieces(file: IO[bytes], *, script: bool) -> Iterator[bytes]:
     first = file.read(1 << 20)
-    if script:
-        first = _SHELL_SHEBANG.sub(b"#!python\n", first, count=1) if _SHELL_SHEBANG.match(first) else first
-        first = _SHEBANG.sub(b"#!python\n", first, count=1) if _SHEBANG.match(first) else first
-    yield first
+    yield with_plain_shebang(first) if script else first
     while piece := file.read(1 << 20):
         yield piece
+
+
+def with_plain_shebang(content: bytes) -> bytes:
+    """Give a script with the first line that it has in a wheel, in place of the one that names an interpreter."""
+    for pattern in (_SHELL_SHEBANG, _SHEBANG):
+        if pattern.match(content):
+            content = pattern.sub(b"#!python\n", content, count=1)
+    return content
 
 
 def _entry(name: str, *, executable: bool) -> zipfile.ZipInfo:

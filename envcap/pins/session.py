@@ -15,11 +15,12 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.retry import Retry
 
 from envcap import __version__
-from envcap.errors import NotRunError
+from envcap.errors import FileRefusedError, NotRunError
 from envcap.pins.configuration import Configuration, with_login
 from envcap.pins.credentials import IndexLogin
 from envcap.redact import redact_text, strip_credentials
 
+_REFUSALS = (403, 404, 410, 451)  # of one file; 401 and 407 ask for a login, which the user can give
 _CONNECTIONS = 8  # kept open for each host: as many as there are threads
 _MOMENTARY = (429, 500, 502, 503, 504, 520, 527)
 
@@ -112,11 +113,15 @@ def explain(error: Exception, *, url: str) -> NotRunError:
 
 
 def explain_status(status: int, reason: str, *, url: str) -> NotRunError:
-    """Give the error to raise when `url` was answered with an HTTP status that is of no use."""
+    """Give the error to raise when `url` was answered with an HTTP status that is of no use.
+
+    It is a FileRefusedError where the status speaks of this file alone.
+    """
     hint = "`pip config list` shows which index pip uses."
     if status in {401, 403, 407}:
         hint = "Put the login into pip's `index-url`, a netrc file or keyring. " + hint
-    return NotRunError(f"`{strip_credentials(url)}` cannot be read: HTTP {status} {reason}".rstrip() + ".", hint=hint)
+    kind = FileRefusedError if status in _REFUSALS else NotRunError
+    return kind(f"`{strip_credentials(url)}` cannot be read: HTTP {status} {reason}".rstrip() + ".", hint=hint)
 
 
 def _root(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envcap.model.gap import Gap
 from envcap.model.image import Context, Image
-from envcap.model.lock import Base, Code, Lock
+from envcap.model.lock import Base, Code, Lock, Package
 from envcap.model.verdict import Check, Judgement, Verdict
 from envcap.report.tree import package_rows, tree_lines
 
@@ -32,12 +32,10 @@ def describe_show(lock: Lock, path: Path, sha256: str, *, as_tree: bool) -> str:
 
 
 def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
-    repacked = sum(package.wheel.path is not None for package in lock.packages)
-    carried = f", {repacked} of them carried in .envcap/store" if repacked else ""
     system, python, hardware = lock.system, lock.python, lock.hardware
     lines = {
         "python": f"{python.implementation} {python.version} ({python.kind})",
-        "packages": f"{len(lock.packages)} pinned by sha256{carried}",
+        "packages": _packages(lock.packages),
         "system": f"{system.distribution} {system.version}, {system.libc} {system.libc_version}, {system.architecture}",
         "hardware": ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]),
         "base": _base(lock.base),
@@ -143,6 +141,14 @@ def _catches(judgement: Judgement) -> list[str]:
         return []
     shown = [f"{check.name} {check.catches}" for check in judgement.checks if check.judged and check.catches]
     return [f"Smallest shift that would have been caught: {', '.join(shown)}"]
+
+
+def _packages(packages: list[Package]) -> str:
+    words = {"proven": "proven by RECORD", "tags": "told by name and tags only", "carried": "carried"}
+    counts = {word: sum(one.confidence == confidence for one in packages) for confidence, word in words.items()}
+    beside = sum(one.wheel.path is not None for one in packages)
+    parts = [f"{count} {word}" for word, count in counts.items() if count]
+    return ", ".join([f"{len(packages)} pinned by sha256", *parts, *([f"{beside} in .envcap/store"] if beside else [])])
 
 
 def _base(base: Base) -> str:

@@ -1,0 +1,62 @@
+"""What has happened to a distribution's files since it was installed, and the words for it. Pure."""
+
+from collections.abc import Sequence
+
+from envcap.model.facts import Distribution
+from envcap.model.gap import Gap
+from envcap.model.struct import Data
+from envcap.pins.classify import subject
+
+_MOST_NAMED = 3
+
+
+class Damage(Data, frozen=True, kw_only=True):
+    """Files that are not as the RECORD has them, each list sorted and as RECORD spells the paths.
+
+    `edited` have other contents and `missing` are gone; `replaced` have the contents that another distribution's
+    RECORD states for the same file; `unowned` are modules in its folders that no distribution installed.
+    """
+
+    edited: list[str] = []
+    missing: list[str] = []
+    replaced: list[str] = []
+    unowned: list[str] = []
+
+
+def describe_change(damage: Damage) -> str:
+    """Give what is edited and missing, as the reason of a Gap."""
+    edited = f"edited after the installation: {_named(damage.edited)}" if damage.edited else ""
+    missing = f"missing, as if half uninstalled: {_named(damage.missing)}" if damage.missing else ""
+    return "; ".join(filter(None, [edited, missing]))
+
+
+def damage_gaps(distribution: Distribution, damage: Damage) -> list[Gap]:
+    """Give a Gap for the files that the image will not have as they are here, though the package is pinned."""
+    gaps = []
+    if damage.replaced:
+        gaps.append(
+            _gap(
+                distribution,
+                f"another package has put its own contents into its files: {_named(damage.replaced)}",
+                "in the image the order of installation decides whose contents are there",
+            )
+        )
+    if damage.unowned:
+        gaps.append(
+            _gap(
+                distribution,
+                f"its folders hold modules that no package installed: {_named(damage.unowned)}",
+                "the image will not have them",
+            )
+        )
+    return gaps
+
+
+def _gap(distribution: Distribution, reason: str, consequence: str) -> Gap:
+    return Gap(where="packages", subject=subject(distribution), reason=reason, consequence=consequence)
+
+
+def _named(paths: Sequence[str]) -> str:
+    shown = ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return f"{len(paths)} file{'s' * (len(paths) != 1)}, {shown}{more}"
