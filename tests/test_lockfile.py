@@ -393,11 +393,11 @@ def hostile_locks(lock: Lock) -> list[tuple[str, Lock]]:
         ("A", "x\0"),
         ("A", "x\x1b[31m"),
         ("A", "x\u2028RUN evil"),
-        ("LD_PRELOAD", "/work/evil.so"),
-        ("LD_LIBRARY_PATH", "/work"),
+        ("LD_PRELOAD", "/tmp/evil.so"),
+        ("LD_LIBRARY_PATH", "/tmp"),
         ("NVIDIA_VISIBLE_DEVICES", "all"),
-        ("PATH", "/work"),
-        ("PYTHONPATH", "/work"),
+        ("PATH", "/tmp"),
+        ("PYTHONPATH", "/tmp"),
     ):
         cases.append((f"{name!r}={value!r}", replace(lock, system=replace(lock.system, environment={name: value}))))
     hostile_declarations: list[dict[str, Any]] = [
