@@ -36,10 +36,13 @@ class Stop:
 
     @contextmanager
     def waking(self, wake: Callable[[], object]) -> Iterator[None]:
-        """Have `wake` called if the end is asked for inside the block."""
+        """Have `wake` called if the end is asked for inside the block, or was before it began."""
         with self._lock:
             self._sleepers.add(wake)
+            too_late = self._event.is_set()
         try:
+            if too_late:
+                wake()
             yield
         finally:
             with self._lock:

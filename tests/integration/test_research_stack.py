@@ -1,5 +1,6 @@
 """An environment that nobody tailored: a research stack from several indexes, with a package built from source."""
 
+import base64
 import hashlib
 import http.server
 import io
@@ -34,6 +35,11 @@ print(json.dumps(metrics))
 """
 
 
+def _digest(text: str) -> str:
+    """Give a digest as RECORD has it: URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
 def make_wheel(folder: Path, name: str, version: str, text: str) -> Path:
     """Make a small real wheel, the same bytes each time."""
     info = f"{name}-{version}.dist-info"
@@ -42,7 +48,8 @@ def make_wheel(folder: Path, name: str, version: str, text: str) -> Path:
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: lab\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{member},,\n" for member in (*members, f"{info}/RECORD"))
+    rows = [f"{member},sha256={_digest(content)},{len(content)}\n" for member, content in members.items()]
+    record = "".join([*rows, f"{info}/RECORD,,\n"])
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for member, content in {**members, f"{info}/RECORD": record}.items():
@@ -99,6 +106,8 @@ def test_a_stack_that_nobody_tailored(
     assert packages["labmodels"]["index"] == lab["PIP_EXTRA_INDEX_URL"]
     assert packages["antlr4-python3-runtime"]["origin"] == "repacked"
     assert {gap["subject"] for gap in lock["gaps"]} == {"antlr4-python3-runtime==4.9.3"}
+    unproven = {name for name, package in packages.items() if package["confidence"] != "proven"}
+    assert unproven == {"antlr4-python3-runtime"}
     assert all(package["wheel"]["sha256"] for package in packages.values())
 
     small.ok("build", "--engine", "docker")
