@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -83,8 +84,6 @@ def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[st
 
     cache = download_cache(environ)
     cache.root.mkdir(parents=True, exist_ok=True)
-    import sys
-
     tell(Progress(kind="step", text=f"fetching {len(lock.packages)} packages"))
     with closing(open_session(read_configuration(Path(sys.executable)))) as session:
         files = fetch(lock.packages, cache=cache, lock_folder=project, session=session, tell=tell)

@@ -24,7 +24,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEERING = re.compile(
     r"LD_.*|NVIDIA_(?!TF32_OVERRIDE$).*|PATH|PYTHON(PATH|HOME|STARTUP|BREAKPOINT|USERBASE|EXECUTABLE)"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+# They end a line or steer a terminal; surrogates stand for bytes that are no text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _LONGEST_SHOWN = 200
 
 
@@ -55,7 +56,7 @@ def _complaints(lock: Lock) -> Iterator[str]:
 
 def _complaints_about_variables(variables: dict[str, str]) -> Iterator[str]:
     for name, value in variables.items():
-        if _VARIABLE.fullmatch(name) is None or _CONTROL.search(value):
+        if not is_variable_name(name) or has_control_characters(value):
             yield f"the environment variable {_show(name)} has a name or a value that no variable can have"
         if is_steering(name):
             yield f"it sets the environment variable {_show(name)}, which decides what is loaded"
@@ -81,7 +82,7 @@ def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
             yield f"the file of `{package.name}` is called {_show(wheel.name)}, which is no name of a wheel"
         if wheel.url is not None and _ADDRESS.fullmatch(wheel.url) is None:
             yield f"`{package.name}` is to come from {_show(wheel.url)}, which is no web address"
-        if package.index is not None and _CONTROL.search(package.index):
+        if package.index is not None and has_control_characters(package.index):
             yield f"the index of `{package.name}` is {_show(package.index)}, which is no address"
         if wheel.path is not None and wheel.path != f"{STORE_FOLDER}/{wheel.sha256}/{wheel.name}":
             yield f"the file of `{package.name}` is {_show(wheel.path)}, which is not its place in the store"
@@ -106,6 +107,16 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
     for run in lock.runs:
         for artifact in run.artifacts:
             yield f"the artifact {_show(artifact.path)}", artifact.sha256
+
+
+def is_variable_name(name: str) -> bool:
+    """Tell whether an environment variable can have that name (POSIX: letters, digits, underscore)."""
+    return _VARIABLE.fullmatch(name) is not None
+
+
+def has_control_characters(text: str) -> bool:
+    """Tell whether `text` holds what cannot stand in one line of a Dockerfile or a report."""
+    return _CONTROL.search(text) is not None
 
 
 def is_steering(name: str) -> bool:

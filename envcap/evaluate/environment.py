@@ -7,7 +7,7 @@ from pathlib import Path
 
 from envcap.model.gap import Gap
 from envcap.redact import is_secret_name, redact_text
-from envcap.trust import is_steering
+from envcap.trust import has_control_characters, is_steering, is_variable_name
 
 # Variables known to change numbers, thread counts, kernels or device choice. A name outside this list is recorded
 # only when the user names it. Sources: the projects' own documentation, collected in the design notes.
@@ -23,10 +23,6 @@ _ALLOWED = re.compile(
 _MACHINE_ONLY = re.compile(
     r".*(_HOME|_DIR|_PATH|_ROOT|_CACHE|_CACHE_DIR|_LIBRARY|_FILE)$|CUDA_VERSION|NVIDIA_(?!TF32).*"
 )
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# They cannot stand in one line of a Dockerfile; surrogates stand for bytes that are no text.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
 def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dict[str, str], list[Gap]]:
@@ -57,7 +53,7 @@ def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dic
 
 
 def _reason_against(name: str, value: str | None) -> str | None:
-    if _NAME.fullmatch(name) is None:
+    if not is_variable_name(name):
         return "its name cannot be that of a variable in an image"
     if value is None:
         return "it is not set"
@@ -67,7 +63,7 @@ def _reason_against(name: str, value: str | None) -> str | None:
         return "its name says that it holds a secret"
     if redact_text(value) != value:
         return "its value is an address with credentials"
-    return "its value holds control characters" if _CONTROL.search(value) else None
+    return "its value holds control characters" if has_control_characters(value) else None
 
 
 def with_interpreter_first(environ: Mapping[str, str], *, programs: Path, prefix: Path | None) -> dict[str, str]:

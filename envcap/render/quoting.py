@@ -4,13 +4,10 @@ Source: Dockerfile reference, "Environment replacement" and "Shell and exec form
 """
 
 import json
-import re
 from collections.abc import Sequence
 
 from envcap.errors import RefusedError
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+from envcap.trust import has_control_characters, is_variable_name
 
 
 def quote_value(value: str) -> str:
@@ -18,7 +15,7 @@ def quote_value(value: str) -> str:
 
     Raises RefusedError for control characters: they cannot stand in one line, and nothing honest needs them.
     """
-    if _CONTROL.search(value):
+    if has_control_characters(value):
         raise RefusedError(f"The value `{value!r}` holds control characters and cannot enter a Dockerfile.")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'
@@ -26,7 +23,7 @@ def quote_value(value: str) -> str:
 
 def check_variable_name(name: str) -> str:
     """Give the name of an environment variable, checked (POSIX: letters, digits, underscore)."""
-    if _NAME.fullmatch(name) is None:
+    if not is_variable_name(name):
         raise RefusedError(f"`{name}` is not a name of an environment variable.")
     return name
 

@@ -60,7 +60,7 @@ class Talk:
         line = f"{text} ({progress.done}/{progress.total})"
         if self._console.is_terminal:
             if self._status is None:
-                self._status = self._console.status(line)
+                self._status = self._console.status(_escape(line))
                 self._status.start()
             self._status.update(_escape(line))
         elif progress.done >= progress.total or time.monotonic() - self._last_count > _SECONDS_BETWEEN_COUNTS:
