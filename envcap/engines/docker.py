@@ -26,6 +26,7 @@ from envcap.model.progress import Progress, Tell
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what a step writes to stderr
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _STEP_WIDTH = 100  # characters of a build step that are shown while it runs
+_NAMING_SECONDS = 5  # for which a tag may be in another build's hands
 _START = "Start it, for example `sudo systemctl start docker`, or use `--engine venv`."
 
 
@@ -54,7 +55,11 @@ class DockerEngine:
             )
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
-        """Build with no network. Intermediate containers are removed; the tag is set only by a finished build."""
+        """Build with no network. Intermediate containers are removed; the tag is set only by a finished build.
+
+        The builder makes an image without a name, and it is named afterwards: two builds of one lock at once that
+        both let the builder name it collide (containerd store: `already exists`).
+        """
         tell(Progress(kind="step", text=f"building `{tag}` with Docker"))
         with _translated("Building the image"), tempfile.TemporaryFile() as archive:
             _pack(context, folder, archive)
@@ -67,18 +72,18 @@ class DockerEngine:
                 nocache=not use_cache,
                 network_mode="none",
                 platform=context.platform,
-                tag=tag,
             )
             running: list[str] = []
             try:
-                _follow_build(messages, tell, running=running)
+                identity = _follow_build(messages, tell, running=running)
             finally:
                 messages.close()  # the engine then stops the step and removes its container, in its own time
                 for container in running:
                     self._remove(container)
+            self._name(identity, tag)
         image = self.find(tag)
         if image is None:
-            raise NotRunError(f"Docker ended the build without an image `{tag}`.")
+            raise NotRunError(f"Docker lost the image `{tag}` right after building it.")
         return image
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
@@ -96,6 +101,16 @@ class DockerEngine:
                 return outcome
             finally:
                 self._remove(name)
+
+    def _name(self, identity: str, tag: str) -> None:
+        """Give the image its tag. Another build may be moving the same tag at this moment: then it is our turn next."""
+        deadline = time.monotonic() + _NAMING_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(APIError):
+                self._client.api.tag(identity, tag)
+                return
+            time.sleep(0.1)
+        self._client.api.tag(identity, tag)
 
     def _remove(self, container: str) -> None:
         """See to it that a container is gone. The engine may be removing it already: then wait for that."""
@@ -159,14 +174,16 @@ def _pack(context: Context, folder: Path, archive: Any) -> None:
     archive.seek(0)
 
 
-def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell, *, running: list[str]) -> None:
-    """Tell steps and output as they come; raise NotRunError naming the failing step with its last lines.
+def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell, *, running: list[str]) -> str:
+    """Tell steps and output as they come; give the image's id. Raises NotRunError naming the failing step.
 
     `running` holds the container of the step under way, for whoever must clean up.
     """
     step = "the first step"
+    identity = ""
     tail: deque[str] = deque(maxlen=20)
     for message in messages:
+        identity = message.get("aux", {}).get("ID", identity)
         if "error" in message:
             said = "\n".join(f"  {line}" for line in tail)
             raise NotRunError(
@@ -187,3 +204,6 @@ def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell, *, running: li
             elif line.strip() and not line.startswith((" ---> ", "Successfully ")):
                 tail.append(line)
                 tell(Progress(kind="output", text=line))
+    if not identity:
+        raise NotRunError("Docker ended the build without an image.", hint="`--no-cache` builds every step anew.")
+    return identity

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -226,3 +227,14 @@ def test_a_build_that_fails_leaves_nothing_and_says_where(engine: Engine, base_i
     with pytest.raises((NotRunError, RefusedError), match=r"no such luck|sha256"):
         engine.build(context, tmp_path / "context", tag="envcap/contract:broken", use_cache=True, tell=say_nothing)
     assert engine.find("envcap/contract:broken") is None
+
+
+def test_two_builds_of_one_tag_at_once_both_succeed(engine: Engine, base_image: str, tmp_path: Path) -> None:
+    def build(folder: Path) -> Image:
+        context = write_context(folder, base=base_image)
+        return engine.build(context, folder, tag="envcap/contract:twice", use_cache=False, tell=say_nothing)
+
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(build, [tmp_path / "one", tmp_path / "two"]))
+    assert {image.lock_sha256 for image in images} == {"c" * 64}
+    assert engine.find("envcap/contract:twice") is not None
