@@ -1,0 +1,56 @@
+"""The options of `envcap verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict
+from envcap.report.console import Talk, show_result
+
+
+def verify(
+    project: Project = Path(),
+    name: Name = "envcap",
+    engine: EngineName = "auto",
+    image: Annotated[
+        str | None,
+        typer.Option("--image", envvar="ENVCAP_IMAGE", help="The image to run in. Default: what build made."),
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", envvar="ENVCAP_TIMEOUT", help="Time for the run. Default: what was frozen."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", envvar="ENVCAP_MEMORY", help="Memory for the run, such as 8G. Default: most of it."),
+    ] = None,
+    network: Annotated[
+        bool, typer.Option("--network", envvar="ENVCAP_NETWORK", help="Allow the run to use the network.")
+    ] = False,
+    frozen_code: FrozenCode = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Rerun the evaluation inside, and judge whether it is the same."""
+    from envcap.config import parse_duration, parse_size
+    from envcap.report.document import judgement_document
+    from envcap.report.text import describe_judgement
+    from envcap.verify import VerifyRequest
+    from envcap.verify import verify as run_verify
+
+    request = VerifyRequest(
+        project=project,
+        name=name,
+        engine=engine,
+        image=image,
+        timeout=None if timeout is None else parse_duration(timeout),
+        memory=None if memory is None else parse_size(memory),
+        network=network,
+        frozen_code=frozen_code,
+        strict=strict,
+    )
+    with Talk() as talk:
+        judgement, lock = run_verify(request, tell=talk.tell)
+    show_result(judgement_document(judgement) if as_json else describe_judgement(judgement, lock))
+    raise typer.Exit(judgement.verdict.exit_code)
