@@ -3,6 +3,7 @@
 It needs no container engine, and covers less: `not_rebuilt` says what, and every verdict repeats it.
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -49,7 +50,16 @@ class VenvEngine:
         )
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
-        """Make the environment; every wheel is checked against the lock's sha256 before it is unpacked."""
+        """Make the environment; every wheel is checked against the lock's sha256 before it is unpacked.
+
+        Builds of one project wait for each other: an environment cannot be made aside and moved, it knows its path.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        with (self._root / ".building").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            return self._build(context, folder, tag=tag, use_cache=use_cache, tell=tell)
+
+    def _build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         image = self.find(tag)
         if use_cache and image is not None and image.lock_sha256 == context.lock_sha256:
             tell(Progress(kind="step", text="the environment is there already"))
