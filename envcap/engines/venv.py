@@ -55,9 +55,12 @@ class VenvEngine:
         Builds of one project wait for each other: an environment cannot be made aside and moved, it knows its path.
         """
         self._root.mkdir(parents=True, exist_ok=True)
-        with (self._root / ".building").open("w") as turn:
+        turn = os.open(self._root, os.O_RDONLY)  # the folder itself is what they queue for: no file is left behind
+        try:
             fcntl.flock(turn, fcntl.LOCK_EX)
             return self._build(context, folder, tag=tag, use_cache=use_cache, tell=tell)
+        finally:
+            os.close(turn)
 
     def _build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         image = self.find(tag)
