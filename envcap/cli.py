@@ -7,6 +7,7 @@ import typer
 
 from envcap import __version__, interruption
 from envcap.commands.build import build
+from envcap.commands.diff import diff
 from envcap.commands.export import export
 from envcap.commands.freeze import freeze
 from envcap.commands.show import show
@@ -36,7 +37,7 @@ def start(
         raise typer.Exit
 
 
-for command in (freeze, build, verify, show, export):
+for command in (freeze, build, verify, diff, show, export):
     app.command()(command)
 
 

@@ -23,13 +23,10 @@ from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
 from envcap.model.verdict import Check, Judgement
 from envcap.places import lock_store
-from envcap.probe.handover import decode, pack
+from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.store import Store
-
-_PROBE = ".envcap-probe.pyz"
-_PROBE_SECONDS = 120.0
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -175,13 +172,8 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -
 
 def _probe(engine: Engine, image: Image) -> Facts:
     """Run the same probe that described the live environment at freeze."""
-    task = Task(command=["python", "-B", _PROBE], files={_PROBE: pack()}, timeout=_PROBE_SECONDS)
     with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
-        outcome = engine.run(image, task, results=Path(name), tell=say_nothing)
-    if outcome.code != 0:
-        said = "\n".join(f"  {line}" for line in outcome.tail[-8:])
-        raise NotRunError(f"The image cannot be inspected: the probe ended with code {outcome.code}.\n{said}")
-    return decode(outcome.stdout.encode())
+        return read_outcome(engine.run(image, probe_task(), results=Path(name), tell=say_nothing))
 
 
 def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:

@@ -31,11 +31,11 @@ def _compare_packages(lock: Lock, facts: Facts) -> list[Finding]:
             fatal=True,
         )
         for name in sorted({*frozen, *observed})
-        if not _same_version(frozen.get(name), observed.get(name))
+        if not same_version(frozen.get(name), observed.get(name))
     ]
 
 
-def _same_version(first: str | None, second: str | None) -> bool:
+def same_version(first: str | None, second: str | None) -> bool:
     """Compare as versions do (PEP 440): `1.0` and `1.0.0` are one, and old metadata spells freely."""
     from packaging.version import InvalidVersion, Version
 

@@ -9,6 +9,7 @@ import msgspec
 
 from envcap.dependencies import roots
 from envcap.errors import EnvcapError
+from envcap.model.difference import Comparison
 from envcap.model.image import Context, Image
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement
@@ -37,6 +38,11 @@ def judgement_document(judgement: Judgement) -> str:
     """Give the whole judgement with its exit code."""
     document = msgspec.to_builtins(judgement)
     return _encode({"format": _FORMAT, **document, "exit-code": judgement.verdict.exit_code})
+
+
+def comparison_document(comparison: Comparison) -> str:
+    """Give every difference between two environments, and what was not compared."""
+    return _encode({"format": _FORMAT, **msgspec.to_builtins(comparison)})
 
 
 def error_document(error: EnvcapError, *, exit_code: int) -> str:

@@ -1,20 +1,16 @@
 """Results as text for people. Model in, strings out: nothing here prints."""
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from envcap.model.gap import Gap
 from envcap.model.image import Context, Image
 from envcap.model.lock import Base, Code, Lock, Package
 from envcap.model.verdict import Check, Judgement, Verdict
+from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-_WIDTH = 120
+_CHECK_HEADINGS = ("output", "frozen", "came back", "tolerance", "judgement")
 _MOST_METRICS = 6
 _MOST_GAPS = 12
 _LINES = dict[str, str]
@@ -27,7 +23,11 @@ def describe_freeze(lock: Lock, path: Path, sha256: str) -> str:
 
 def describe_show(lock: Lock, path: Path, sha256: str, *, as_tree: bool) -> str:
     """Give the summary of a lock and its packages: as a table, or as a tree of which requires which."""
-    packages = tree_lines(lock) if as_tree else _table_lines(_packages_table(lock))
+    packages = (
+        tree_lines(lock)
+        if as_tree
+        else table_lines(("package", "version", "origin", "why it is there"), package_rows(lock))
+    )
     return _text([*_summary(lock, path, sha256), "", *packages])
 
 
@@ -51,18 +51,6 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
     ]
 
 
-def _packages_table(lock: Lock) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("package", "version", "origin", "why it is there"):
-        table.add_column(heading, overflow="fold")
-    for row in package_rows(lock):
-        table.add_row(*map(_plain, row))
-    return table
-
-
 def describe_build(lock: Lock, context: Context, image: Image | None, output: Path | None) -> str:
     """Summarise what was built, or the folder that was written."""
     if image is None:
@@ -81,7 +69,7 @@ def describe_judgement(judgement: Judgement, lock: Lock) -> str:
     first, *more = judgement.reasons
     lines = [f"{judgement.verdict.value}: {first}", *(f"  {reason}" for reason in more), ""]
     if judgement.checks:
-        lines += [*_table_lines(_checks_table(judgement.checks)), ""]
+        lines += [*table_lines(_CHECK_HEADINGS, map(_check_row, judgement.checks)), ""]
     lines += [_inside(judgement, lock), *_findings(judgement)]
     lines += [f"Not covered: {note}" for note in judgement.notes]
     lines += _catches(judgement)
@@ -89,36 +77,14 @@ def describe_judgement(judgement: Judgement, lock: Lock) -> str:
     return _text(lines)
 
 
-def _checks_table(checks: list[Check]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("output", "frozen", "came back", "tolerance", "judgement"):
-        table.add_column(heading, overflow="fold")
-    for check in checks:
-        judged = check.verdict.value if check.judged else "not judged"
-        detail = f"{judged}: {check.detail}" if check.detail else judged
-        table.add_row(*(_plain(cell) for cell in (check.name, check.frozen, check.observed, check.tolerance, detail)))
-    return table
-
-
-def _table_lines(table: "Table") -> list[str]:
-    from rich.console import Console
-
-    stream = io.StringIO()
-    Console(file=stream, width=_WIDTH - 2, color_system=None, markup=False, emoji=False, highlight=False).print(table)
-    # Indented, so that a folded name cannot begin a line of its own.
-    return [f"  {line.rstrip()}" for line in stream.getvalue().split("\n") if line.strip()]
+def _check_row(check: Check) -> tuple[str, ...]:
+    judged = check.verdict.value if check.judged else "not judged"
+    detail = f"{judged}: {check.detail}" if check.detail else judged
+    return check.name, check.frozen, check.observed, check.tolerance, detail
 
 
 def _text(lines: list[str]) -> str:
-    return "\n".join(_plain(line) for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Give `text` as it may be shown: names in it are strangers', and must not steer a terminal or forge a line."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return "\n".join(plain(line) for line in lines)
 
 
 def _inside(judgement: Judgement, lock: Lock) -> str:
