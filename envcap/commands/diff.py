@@ -23,7 +23,7 @@ def diff(
     engine: EngineName = "auto",
     as_json: Json = False,
 ) -> None:
-    """Show what differs between two environments, most influential first.
+    """Show what differs between two environments, and what matters.
 
     Example: envcap diff envcap live. Exit code 0 when nothing differs, 1 when something does.
     """
