@@ -4,9 +4,7 @@ Existence and size come first, then the digest, several files at once. The forma
 """
 
 import base64
-import csv
 import hashlib
-import io
 import os
 import stat
 from collections import defaultdict
@@ -17,7 +15,7 @@ from envcap.model.facts import Distribution
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.pins.damage import Damage
-from envcap.pins.record import INSTALLER_FILES
+from envcap.pins.record import INSTALLER_FILES, installed_table
 from envcap.pins.repack import made_scripts, with_plain_shebang
 from envcap.pins.threads import run_each
 
@@ -26,6 +24,7 @@ _BATCH = 16 << 20  # bytes of files that a thread takes at once
 _MOST_FILES = 256  # the same, in files
 _BUFFER = 1 << 18
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
+_DIGITS = 20  # of a size; more than 4300 are refused by int() with an error of its own
 _MODULES = (".py", ".so")
 _NOBODYS = {"_virtualenv.py"}  # virtualenv and uv put it into every environment
 
@@ -81,14 +80,10 @@ def _claimed(distributions: Sequence[Distribution]) -> list[_Claimed]:
 
 def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
     """Give path on disk and row for all that is worth a look; of a path that occurs twice, the last."""
-    try:
-        text = (metadata / "RECORD").read_bytes().decode("utf-8", errors="surrogateescape")
-    except OSError:
-        return
     site, made = str(metadata.parent), made_scripts(metadata)
     last: dict[str, _Row] = {}
-    for row in csv.reader(io.StringIO(text)):
-        if not row or not row[0] or row[0].endswith(".pyc") or "\0" in row[0]:
+    for row in installed_table(metadata):
+        if row[0].endswith(".pyc") or "\0" in row[0]:
             continue
         path, digest, size, *_ = [*row, "", ""]
         folder, _, name = path.rpartition("/")
@@ -97,7 +92,7 @@ def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
             continue
         on_disk = os.path.normpath(f"{site}/{path}" if not path.startswith("/") else path)
         known = digest.partition("=")[0] in _ALGORITHMS
-        stated = int(size) if size.isascii() and size.isdecimal() else None
+        stated = int(size) if size.isascii() and size.isdecimal() and len(size) < _DIGITS else None
         last[on_disk] = _Row(owner=owner, path=path, digest=digest if known else "", size=stated)
     yield from last.items()
 
