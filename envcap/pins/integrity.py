@@ -4,6 +4,7 @@ Existence and size come first, then the digest, several files at once. The forma
 """
 
 import base64
+import errno
 import hashlib
 import os
 import stat
@@ -42,6 +43,7 @@ class _Claimed(Data, frozen=True, kw_only=True):
     path: str
     rows: list[_Row]
     size: int | None
+    hidden: bool = False  # it is there and cannot be looked at
 
 
 def check_files(distributions: Sequence[Distribution], *, tell: Tell) -> dict[str, Damage]:
@@ -51,7 +53,7 @@ def check_files(distributions: Sequence[Distribution], *, tell: Tell) -> dict[st
     make, and first lines that they rewrite are left aside.
     """
     claimed = _claimed(distributions)
-    contents: dict[str, set[str]] = {}
+    contents: dict[str, set[str] | None] = {}
     batches = list(_batches([file for file in claimed if file.size is not None and _is_worth_reading(file)]))
     for done, (_, digests) in enumerate(run_each(_read, batches, threads=_THREADS), start=1):
         contents.update(digests)
@@ -75,7 +77,7 @@ def _claimed(distributions: Sequence[Distribution]) -> list[_Claimed]:
     for owner, distribution in enumerate(distributions):
         for path, row in _rows(owner, Path(distribution.path)):
             rows[path].append(row)
-    return [_Claimed(path=path, rows=claims, size=_size(path)) for path, claims in rows.items()]
+    return [_look(path, claims) for path, claims in rows.items()]
 
 
 def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
@@ -97,12 +99,14 @@ def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
     yield from last.items()
 
 
-def _size(path: str) -> int | None:
+def _look(path: str, rows: list[_Row]) -> _Claimed:
     try:
         status = os.stat(path)  # noqa: PTH116  (a Path for each of 50,000 files costs more than the look)
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return _Claimed(path=path, rows=rows, size=None)
+    except OSError as error:
+        return _Claimed(path=path, rows=rows, size=None, hidden=error.errno != errno.ENAMETOOLONG)
+    return _Claimed(path=path, rows=rows, size=status.st_size if stat.S_ISREG(status.st_mode) else None)
 
 
 def _is_worth_reading(file: _Claimed) -> bool:
@@ -128,12 +132,12 @@ def _batches(files: Sequence[_Claimed]) -> Iterator[tuple[_Claimed, ...]]:
         yield tuple(batch)
 
 
-def _read(batch: Sequence[_Claimed]) -> dict[str, set[str]]:
-    """Give the digests of each file that its rows could mean; none of one that cannot be read."""
+def _read(batch: Sequence[_Claimed]) -> dict[str, set[str] | None]:
+    """Give the digests of each file that its rows could mean, None where it cannot be read."""
     return {file.path: _digests(file) for file in batch}
 
 
-def _digests(file: _Claimed) -> set[str]:
+def _digests(file: _Claimed) -> set[str] | None:
     algorithms = sorted({row.digest.partition("=")[0] for row in file.rows if row.digest})
     found = set()
     try:
@@ -147,7 +151,7 @@ def _digests(file: _Claimed) -> set[str]:
             plain = with_plain_shebang(Path(file.path).read_bytes())
             found |= {_encoded(algorithm, hashlib.new(algorithm, plain).digest()) for algorithm in algorithms}
     except OSError:
-        return set()
+        return None
     return found
 
 
@@ -155,8 +159,10 @@ def _encoded(algorithm: str, digest: bytes) -> str:
     return f"{algorithm}=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _state(row: _Row, file: _Claimed, contents: set[str]) -> str:
+def _state(row: _Row, file: _Claimed, contents: set[str] | None) -> str:
     """Give the kind of damage, or nothing where the row is right or cannot tell."""
+    if file.hidden or contents is None:
+        return "unreadable" if row.digest else ""
     if file.size is None:
         return "missing"
     if not row.digest or row.digest.rstrip("=") in contents:
