@@ -124,6 +124,6 @@ def _ask_size(package: Package, *, session: requests.Session) -> int | None:
             package.wheel.url or "", headers={"Accept-Encoding": "identity"}, allow_redirects=True
         ) as response:
             stated = response.headers.get("Content-Length", "")
-            return int(stated) if response.status_code == 200 and stated.isdecimal() else None
+            return int(stated) if response.status_code == 200 and stated.isdecimal() and len(stated) < 20 else None
     except requests.RequestException:
         return None

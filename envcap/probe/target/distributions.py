@@ -216,7 +216,7 @@ def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str, list[str]] |
     for field, allowed in (("Name", _NAME), ("Version", _VERSION)):
         value = fields[field][0]
         # They become parts of file names and addresses.
-        if len(value) > _LONGEST or not allowed.issuperset(value):
+        if len(value) > _LONGEST or not allowed.issuperset(value) or value[0] in "._-" or value[-1] in "._-":
             reason = "{} has a {} that no package can have: {!a}".format(file or "it", field, value[:_LONGEST])
             _add_unreadable(path, reason, gaps)
             return None
