@@ -34,7 +34,9 @@ _CARRIED = (
 )
 
 _LOST = "the image will not have it"
-_LOST_EDITED = "the image will not have it, neither as it is here nor as it was published; reinstall it to have it pinned"
+_LOST_EDITED = (
+    "the image will not have it, neither as it is here nor as it was published; reinstall it to have it pinned"
+)
 _EDITED = "the image gets the files as they are here, and the result may depend on what was changed in them"
 _UNPROVEN = "the image gets that file, and nobody has shown that its contents are what ran here"
 

@@ -136,21 +136,27 @@ def configure(settings: Iterable[Setting], *, default_index: str) -> Configurati
 def place(address: str) -> Place:
     """Give the place that a URL or a local path means, user and password apart. Raises NotRunError for a broken URL."""
     if "://" not in address and not address.startswith("file:"):
+        if re.match(r"[^/]*:[^/]*@", address):  # the scheme was forgotten; as the name of a folder it would be shown
+            raise _no_url(address)
         return Place(url=Path(address).expanduser().absolute().as_uri())
     try:
         parts = urlsplit(address)
         _ = parts.port  # a wrong port is only noticed when it is asked for
     except ValueError as error:
-        raise NotRunError(
-            f"pip is configured with an address that cannot be read: `{strip_broken(address)}`: not a URL.",
-            hint="See `pip config debug` for the file or variable that sets it.",
-        ) from error
+        raise _no_url(address) from error
     userinfo, at, host = parts.netloc.rpartition("@")
     url = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
     if not at:
         return Place(url=url)
     user, colon, password = userinfo.partition(":")
     return Place(url=url, login=Login(user=unquote(user), password=unquote(password) if colon else None))
+
+
+def _no_url(address: str) -> NotRunError:
+    return NotRunError(
+        f"pip is configured with an address that cannot be read: `{strip_broken(address)}`: not a URL.",
+        hint="See `pip config debug` for the file or variable that sets it.",
+    )
 
 
 def with_login(address: Place) -> str:

@@ -89,12 +89,13 @@ def _wheel_name(distribution: Distribution, stem: str) -> str:
     platforms = ".".join(sorted({tag.platform for tag in tags}))
     build = f"-{distribution.build_tag}" if distribution.build_tag else ""
     name = f"{stem}{build}-{interpreters}-{abis}-{platforms}.whl"
-    if not (is_reasonable(name) and is_wheel_name(name)):
-        raise CannotRepackError("no file can have the name that its WHEEL file asks for")
     try:
-        parse_wheel_filename(name)
+        if is_reasonable(name):
+            parse_wheel_filename(name)
     except ValueError as error:  # InvalidWheelFilename, InvalidTag
         raise CannotRepackError(f"no wheel can have its name and version: {error}") from error
+    if not (is_reasonable(name) and is_wheel_name(name)):
+        raise CannotRepackError("no wheel can have the name that its metadata gives it")
     return name
 
 

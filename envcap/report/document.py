@@ -13,6 +13,7 @@ from envcap.model.difference import Comparison
 from envcap.model.image import Context, Image
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement
+from envcap.redact import redact_text
 
 _FORMAT = 1
 
@@ -47,7 +48,8 @@ def comparison_document(comparison: Comparison) -> str:
 
 def error_document(error: EnvcapError, *, exit_code: int) -> str:
     """Give an error as the one document of a command that failed."""
-    return _encode({"format": _FORMAT, "error": {"message": error.message, "hint": error.hint}, "exit-code": exit_code})
+    said = {"message": redact_text(error.message), "hint": redact_text(error.hint)}
+    return _encode({"format": _FORMAT, "error": said, "exit-code": exit_code})
 
 
 def _encode(document: dict[str, Any]) -> str:

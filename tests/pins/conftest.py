@@ -154,7 +154,7 @@ class Index:
         return [path for asked, path, _ in self.asked if asked == method]
 
 
-def _handler(index: Index) -> type[BaseHTTPRequestHandler]:
+def serve(index: Index) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -230,7 +230,7 @@ def make_index() -> Iterator[Any]:
 
     def make(context: Any = None) -> Index:
         index = Index("")
-        server = QuietServer(("127.0.0.1", 0), _handler(index))
+        server = QuietServer(("127.0.0.1", 0), serve(index))
         scheme, host = ("http", "127.0.0.1") if context is None else ("https", "localhost")
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
