@@ -26,9 +26,10 @@ from envcap.pins.pages import Offer
 from envcap.pins.patch import make_patch
 from envcap.pins.record import BROKEN_ZIP, Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, repack
-from envcap.redact import strip_credentials
+from envcap.redact import redact_text, strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
 
+_LONGEST_REASON = 200  # characters; an index may write what it likes
 _CARRIED = (
     "the files installed here are carried beside the lock: the image gets what ran, but nobody else can vouch for it"
 )
@@ -190,16 +191,29 @@ class Carrier:
         address = strip_credentials(offer.url)
         if address == place(offer.url).url:
             wheel = Wheel(name=offer.filename, sha256=offer.sha256 or "", url=address, size=offer.size)
-            return Pinned(packages=[_package(distribution, wheel, origin=origin, index=offer.index)])
+            package = _package(distribution, wheel, origin=origin, index=offer.index)
+            return Pinned(packages=[package], gaps=_yanked(distribution, offer))
         # The URL works only with a secret in it, which must not be stored.
         received = self._offered.download(offer, what=subject(distribution))
         package = self._kept(distribution, received.path)
-        return Pinned(packages=[msgspec.structs.replace(package, origin=origin, index=offer.index)])
+        package = msgspec.structs.replace(package, origin=origin, index=offer.index)
+        return Pinned(packages=[package], gaps=_yanked(distribution, offer))
 
     def _kept(self, distribution: Distribution, path: Path) -> Package:
         sha256 = self._store.add_file(path)
         wheel = Wheel(name=path.name, sha256=sha256, path=_path_in_lock(sha256, path.name), size=path.stat().st_size)
         return _package(distribution, wheel, origin="local")
+
+
+def _yanked(distribution: Distribution, offer: Offer) -> list[Gap]:
+    """Give the Gap for a file that its index has withdrawn (PEP 592): it is pinned, and may be gone tomorrow."""
+    if offer.yanked is None:
+        return []
+    why = " ".join(redact_text(offer.yanked).split())[:_LONGEST_REASON]
+    reason = f"its index has withdrawn `{offer.filename}` (yanked{f': {why}' if why else ''})"
+    return [
+        _gap(distribution, reason, "the image gets that file as long as the index keeps it; see why it was withdrawn")
+    ]
 
 
 def _difference(offer: Offer, compared: Comparison) -> str:

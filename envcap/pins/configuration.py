@@ -63,6 +63,7 @@ class Configuration(Data, frozen=True, kw_only=True):
 
     indexes: list[Place] = []
     find_links: list[Place] = []
+    declared: list[Place] = []  # indexes of uv and Poetry that pip does not know: asked for what those installed
     certificate: str | None = None
     client_certificate: str | None = None
     trusted_hosts: list[str] = []  # `host` or `host:port`
@@ -81,10 +82,10 @@ def read_configuration(python: Path) -> Configuration:
     Raises NotRunError when no pip can tell, or when a setting cannot be understood.
     """
     with ThreadPoolExecutor(max_workers=1) as beside:  # an import that takes about as long as pip does
-        default_index = beside.submit(_default_index)
+        unconfigured = beside.submit(default_index)
         pip, listing = _list_settings(python)
         settings = parse_listing(listing)
-        return configure(_settle(settings, pip=pip), default_index=default_index.result())
+        return configure(_settle(settings, pip=pip), default_index=unconfigured.result())
 
 
 def parse_listing(text: str) -> list[Setting]:
@@ -175,7 +176,7 @@ def strip_broken(address: str) -> str:
     return address.rpartition("@")[2] if "@" in address else address
 
 
-def _default_index() -> str:
+def default_index() -> str:
     """Give the index that pip uses when none is configured."""
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 

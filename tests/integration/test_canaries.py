@@ -70,7 +70,7 @@ class Planted:
         self._plant_variables()
         self.envcap = Envcap(self._plant_project(), self.environ)
 
-    def install(self, name: str, direct_url: dict[str, Any] | None = None) -> Path:
+    def install(self, name: str, direct_url: dict[str, Any] | None = None, *, installer: str = "pip") -> Path:
         """Unpack a small wheel into the environment, as installers do; give the wheel."""
         wheel = self.folder / "wheels" / f"{name}-1.0-py3-none-any.whl"
         wheel.parent.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ class Planted:
             for member in archive.namelist():
                 archive.extract(member, self.site)
         info = self.site / f"{name}-1.0.dist-info"
-        (info / "INSTALLER").write_text("pip\n")
+        (info / "INSTALLER").write_text(f"{installer}\n")
         if direct_url is not None:
             (info / "direct_url.json").write_text(json.dumps(direct_url))
         return wheel
@@ -94,11 +94,14 @@ class Planted:
         netrc.add(self.install("delta"))
         keyring.add(self.install("epsilon"))
         self._plant_archives(start)
+        uvs = start(secret=canary("uv-index"))
+        uvs.add(self.install("mu", installer="uv"))
         extras = [_with_login(extra.simple, canary("extra-index")), netrc.simple, keyring.simple, self.signing.simple]
         self.environ.update(
             PIP_INDEX_URL=_with_login(self.main.simple, canary("main-index")),
             PIP_EXTRA_INDEX_URL=" ".join(extras),
             PIP_TRUSTED_HOST="127.0.0.3",
+            UV_INDEX=f"own={_with_login(uvs.simple, canary('uv-index'))}",
             PIP_RETRIES="0",
             PIP_TIMEOUT="5",
             PIP_CONFIG_FILE=str(self.folder / "pip.conf"),
@@ -273,15 +276,16 @@ def test_no_canary_gets_out(planted: Planted) -> None:
     lock = envcap("show", "--json").document["frozen"]
     origins = {package["name"]: package["origin"] for package in lock["packages"]}
     # Every login was found and used: otherwise nothing has been shown.
-    assert {name for name, origin in origins.items() if origin == "index"} >= {"alpha", "beta", "delta", "epsilon"}
+    found = {name for name, origin in origins.items() if origin == "index"}
+    assert found >= {"alpha", "beta", "delta", "epsilon", "mu"}
     assert {"gamma", "zeta", "theta", "iota"} <= set(origins)
     assert lock["system"]["environment"].keys() >= {"CUDA_NOTE"}
     assert {gap["subject"] for gap in lock["gaps"]} >= {"WANDB_API_KEY", "MY_ADDRESS", ".env", "id_rsa", "server.pem"}
     assert {words: found for words, found in said.items() if found} == {}
     written = {
-        str(path.relative_to(planted.folder)): found
+        str(path.relative_to(planted.folder)): leaking
         for path in planted.folder.rglob("*")
-        if path.is_file() and path not in before and (found := leaks(path.read_bytes()) + leaks(str(path).encode()))
+        if path.is_file() and path not in before and (leaking := leaks(path.read_bytes()) + leaks(str(path).encode()))
     }
     # What the evaluation itself writes is its own, and stays where it wrote it.
     assert written.keys() <= {"project/metrics.json"}

@@ -105,6 +105,7 @@ class Index:
         self.failing: Counter[str] = Counter()  # path -> how many times it answers 503 first
         self.truncated: Counter[str] = Counter()  # path -> how many times the body breaks off first
         self.redirects: dict[str, str] = {}
+        self.yanked: dict[str, str] = {}  # file name -> reason
         self.slow = threading.Event()  # set: file bodies never end
         self.asked: list[tuple[str, str, dict[str, str]]] = []  # method, path, headers in lower case
 
@@ -135,7 +136,7 @@ class Index:
                     "url": f"../../files/{quote(name)}",
                     "hashes": {"sha256": hashlib.sha256(self.files[name]).hexdigest()} if self.hashes else {},
                     "size": len(self.files[name]),
-                    "yanked": False,
+                    "yanked": (self.yanked[name] or True) if name in self.yanked else False,
                 }
                 for name in names
             ]
@@ -147,7 +148,8 @@ class Index:
         links = ""
         for name in names:
             digest = f"#sha256={hashlib.sha256(self.files[name]).hexdigest()}" if self.hashes else ""
-            links += f'<a href="/files/{quote(name)}{digest}">{name}</a><br>\n'
+            yanked = f' data-yanked="{self.yanked[name]}"' if name in self.yanked else ""
+            links += f'<a href="/files/{quote(name)}{digest}"{yanked}>{name}</a><br>\n'
         return f"<!DOCTYPE html><html><body>\n{links}</body></html>"
 
     def paths(self, method: str = "GET") -> list[str]:
