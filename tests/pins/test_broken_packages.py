@@ -353,3 +353,28 @@ def test_any_requirement_is_understood_or_a_gap(probed: Facts, lines: list[str])
 @pytest.fixture(scope="module")
 def probed() -> Facts:
     return probe_host(Path(sys.executable))
+
+
+def test_an_edited_package_that_cannot_be_carried_is_lost_and_says_so(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    wheel = make_wheel("demo", "1.0", files={"demo_more.py": "x = 1\n"})
+    index.add(wheel)
+    environment.install(wheel)
+    next(environment.site.glob("*.dist-info/direct_url.json")).unlink()
+    (environment.site / "demo.py").write_text("x = 2\n")
+    (tmp_path / "outside.py").write_text("x = 1\n")
+    (environment.site / "demo_more.py").unlink()
+    (environment.site / "demo_more.py").symlink_to(tmp_path / "outside.py")
+    pinned = pin(
+        environment.facts(),
+        configuration=Configuration(indexes=[place(index.simple)], retries=0),
+        store=Store(tmp_path / STORE_FOLDER),
+        cache=Store(tmp_path / "cache"),
+        tell=lambda _: None,
+    )
+    assert pinned.packages == []
+    (gap,) = pinned.gaps
+    assert "edited after the installation: 1 file, `demo.py`" in gap.reason
+    assert "its files cannot be carried" in gap.reason
+    assert gap.consequence.startswith("the image will not have it, neither as it is here nor as it was published")
