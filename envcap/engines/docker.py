@@ -131,8 +131,13 @@ class DockerEngine:
 
 
 def open_engine(project: Path) -> Engine:
-    """Connect to the engine that the user's environment names (DOCKER_HOST, context). Raises NotRunError."""
+    """Give the engine that the user's environment names. Raises NotRunError when none answers."""
     del project  # an engine of its own keeps its images
+    return DockerEngine(connect())
+
+
+def connect() -> docker.DockerClient:
+    """Connect to the engine that the user's environment names (DOCKER_HOST, context). Raises NotRunError."""
     try:
         client = docker.from_env(timeout=600)
     except DockerException as error:
@@ -142,7 +147,7 @@ def open_engine(project: Path) -> Engine:
     except (DockerException, requests.exceptions.RequestException) as error:
         client.close()
         raise NotRunError(f"No Docker engine answers: {_plain(error)}.", hint=_START) from error
-    return DockerEngine(client)
+    return client
 
 
 @contextlib.contextmanager
