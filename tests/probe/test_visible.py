@@ -26,6 +26,7 @@ MIXED = ["H100", "T4", "T4"]
         ("MIG-bb33", {1}),
         ("gpu-cc44", set()),
         ("NoDevFiles", set()),
+        ("²", set()),
     ],
 )
 def test_choices(setting: str | None, chosen: set[int]) -> None:

@@ -21,7 +21,7 @@ def visible_devices(
         found = _named(entry.strip(), uuids)
         if found is None:
             break
-        if entry.strip().isdigit() and not numbers_follow_the_bus:
+        if _is_number(entry.strip()) and not numbers_follow_the_bus:
             return [None] * len(names)
         chosen[found] = True
     return chosen
@@ -29,9 +29,13 @@ def visible_devices(
 
 def _named(entry: str, uuids: "list[list[str]]") -> "int | None":
     """Give the number of the device that an entry names: by number, or by the beginning of an identifier."""
-    if entry.isdigit():
+    if _is_number(entry):
         return int(entry) if int(entry) < len(uuids) else None
     if not entry.startswith(("GPU-", "MIG-")):
         return None
     matching = [number for number, own in enumerate(uuids) if any(uuid.startswith(entry) for uuid in own)]
     return matching[0] if len(matching) == 1 else None
+
+
+def _is_number(text: str) -> bool:
+    return text != "" and all(character in "0123456789" for character in text)
