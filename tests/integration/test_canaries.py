@@ -269,6 +269,8 @@ def test_no_canary_gets_out(planted: Planted) -> None:
         "export --output requirements.txt",
         "diff envcap live",
         "diff envcap live --json",
+        "doctor",
+        "doctor --json",
     ):
         result = envcap(*words.split())
         assert result.code in {0, 1}, result.err
