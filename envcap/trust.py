@@ -3,6 +3,7 @@
 A lock is someone else's program. Its strings become file names, lines of requirements.txt, arguments and mounts.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -28,6 +29,7 @@ _STEERING = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _LONGEST_SHOWN = 200
 _LONGEST_NAME = 255
+MOST_TAGS = 4096  # who expands more of them than any wheel has does nothing else for long
 
 
 def check_lock(lock: Lock, *, source: str) -> None:
@@ -112,7 +114,12 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
 
 def is_wheel_name(name: str) -> bool:
     """Tell whether a lock may hold a wheel of that file name; 255 bytes are what file systems take."""
-    return len(name) <= _LONGEST_NAME and _WHEEL.fullmatch(name) is not None
+    return len(name) <= _LONGEST_NAME and _WHEEL.fullmatch(name) is not None and count_tags(name) <= MOST_TAGS
+
+
+def count_tags(name: str) -> int:
+    """Give for how many tags the name of a wheel stands, or a compressed tag: the product of its last three parts."""
+    return math.prod(part.count(".") + 1 for part in name.removesuffix(".whl").split("-")[-3:])
 
 
 def is_variable_name(name: str) -> bool:

@@ -1,6 +1,5 @@
 """Which of the offered wheels is the installed one, as far as names can tell. Pure; `record.py` proves by content."""
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -10,9 +9,9 @@ from packaging.utils import parse_wheel_filename
 
 from envcap.model.facts import Distribution
 from envcap.pins.pages import Offer
+from envcap.trust import MOST_TAGS, count_tags
 
 _LONGEST_NAME = 255  # what file systems take
-_MOST_TAGS = 4096  # one line may stand for the product of its three parts
 _MANYLINUX = re.compile(r"manylinux(?:1|2010|2014|_\d+_\d+)_(?P<architecture>.+)")
 
 
@@ -38,15 +37,10 @@ def expand(lines: Iterable[str]) -> frozenset[Tag]:
     """Give the set of tags that the `Tag:` lines of a WHEEL file stand for; malformed lines stand for none."""
     found: set[Tag] = set()
     for line in lines:
-        if line.count("-") == 2 and _count(line) + len(found) <= _MOST_TAGS:
+        if line.count("-") == 2 and count_tags(line) + len(found) <= MOST_TAGS:
             with suppress(ValueError):  # InvalidTag
                 found |= parse_tag(line)
     return frozenset(found)
-
-
-def _count(line: str) -> int:
-    """Give for how many tags a compressed one stands, or its file name."""
-    return math.prod(part.count(".") + 1 for part in line.removesuffix(".whl").split("-")[-3:])
 
 
 def distinct(offers: Sequence[Offer]) -> list[Offer]:
@@ -63,7 +57,7 @@ def distinct(offers: Sequence[Offer]) -> list[Offer]:
 
 def is_reasonable(filename: str) -> bool:
     """Tell whether a file name can be parsed in little time, and be that of a file."""
-    return len(filename) <= _LONGEST_NAME and _count(filename) <= _MOST_TAGS
+    return len(filename) <= _LONGEST_NAME and count_tags(filename) <= MOST_TAGS
 
 
 def _parse(filename: str) -> tuple[str, frozenset[Tag]] | None:
