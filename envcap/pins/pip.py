@@ -43,7 +43,7 @@ def pin(
     with Connection(configuration) as connection:
         offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
-        inquiry = _Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
+        inquiry = Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
         identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
         parts = _pin_each(classified, carrier=carrier, identified=identified)
         packages = _with_sizes([package for part in parts for package in part.packages], connection=connection)
@@ -59,7 +59,7 @@ def pin(
     )
 
 
-class _Inquiry:
+class Inquiry:
     """Finds out which wheel each distribution was installed from: looks up what is on offer, and proves."""
 
     def __init__(self, carrier: Carrier, *, connection: Connection, answers: Answers, tell: Tell) -> None:
