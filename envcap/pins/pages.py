@@ -1,9 +1,10 @@
 """What an index page says about one release: JSON (PEP 691) or HTML (PEP 503) in, offers out. Pure."""
 
+import codecs
 import functools
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import msgspec
@@ -12,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
+from envcap.pins.links import read_links
 from envcap.redact import strip_credentials
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -150,25 +152,32 @@ def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None)
 
     Raises NotRunError when it says that it is of a version which we do not know (PEP 629).
     """
-    from pypi_simple import UnsupportedRepoVersionError
-    from pypi_simple.html import RepositoryPage
-
-    try:
-        links = RepositoryPage.from_html(page, base_url=url, from_encoding=encoding).links
-    except UnsupportedRepoVersionError as error:
-        raise NotRunError(f"`{strip_credentials(url)}` cannot be read: {error}.") from error
     offers: list[Offer] = []
-    for link in links:
-        target, fragment = urldefrag(link.url)
+    links = read_links(page.decode(_known(encoding), errors="replace"))
+    if links.version is not None and links.version.partition(".")[0] != "1":
+        raise NotRunError(
+            f"`{strip_credentials(url)}` cannot be read: it speaks version {links.version} of the Simple API, "
+            "envcap knows 1."
+        )
+    # A <base> may be relative itself, to where the page was found.
+    start = urljoin(url, links.start) if links.start is not None else url
+    for link in links.links:
+        target, fragment = urldefrag(urljoin(start, link.target))
         filename = unquote(urlsplit(target).path.rpartition("/")[2])
         if not filename.endswith(".whl"):
             continue
         algorithm, _, digest = fragment.partition("=")
         sha256 = _digest(digest) if algorithm == "sha256" else None
-        offers.append(
-            Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=_has(link.attrs, "data-yanked"))
-        )
+        offers.append(Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=link.yanked))
     return offers
+
+
+def _known(encoding: str | None) -> str:
+    """Give a name that can be decoded with: what the server says if Python knows it, else UTF-8, as in pip."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name
+    except LookupError:
+        return "utf-8"
 
 
 def wheels_of(wanted: Wanted, files: Sequence[_Listed]) -> list[_Listed]:
@@ -207,7 +216,3 @@ def _digest(text: str | None) -> str | None:
     if text is None or len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
         return None
     return text.lower()
-
-
-def _has(attributes: Any, name: str) -> bool:
-    return name in (attributes or {})
