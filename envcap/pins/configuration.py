@@ -14,7 +14,6 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
-from envcap.process import capture
 from envcap.redact import strip_credentials
 
 # Later sections win, as in pip's ConfigOptionParser.
@@ -183,6 +182,8 @@ def _list_settings(python: Path) -> tuple[Sequence[str], str]:
     The environment's own pip knows its site configuration; envcap's pip may work on it from outside; and where the
     environment is too old for that, envcap's pip still knows the user's and the machine's configuration.
     """
+    from envcap.process import capture
+
     own = [sys.executable, "-m", "pip"]
     attempts = ([str(python), "-m", "pip"], [*own, "--python", str(python)], own)
     for pip in attempts:
@@ -206,6 +207,8 @@ def _settle(settings: Sequence[Setting], *, pip: Sequence[str]) -> list[Setting]
     """Give each key once, with the value that pip would use."""
     if len({(section, option) for section, option, _ in settings}) == len(settings):
         return list(settings)
+    from envcap.process import capture
+
     done = capture(
         [*pip, "config", "debug"], purpose="Reading pip's configuration", env=_environment(os.environ), check=False
     )

@@ -8,12 +8,9 @@ from typing import TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import msgspec
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
-from envcap.pins.links import read_links
 from envcap.redact import strip_credentials
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -152,6 +149,8 @@ def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None)
 
     Raises NotRunError when it says that it is of a version which we do not know (PEP 629).
     """
+    from envcap.pins.links import read_links
+
     offers: list[Offer] = []
     links = read_links(page.decode(_known(encoding), errors="replace"))
     if links.version is not None and links.version.partition(".")[0] != "1":
@@ -200,11 +199,15 @@ def _is_of(wanted: Wanted, filename: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _same_name(name: str, wanted: str) -> bool:
+    from packaging.utils import canonicalize_name
+
     return canonicalize_name(name) == wanted
 
 
 @functools.lru_cache(maxsize=4096)
 def _same_version(version: str, wanted: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(version.replace("_", "-")) == Version(wanted)
     except InvalidVersion:
