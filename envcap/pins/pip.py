@@ -20,6 +20,7 @@ from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
 from envcap.pins.pages import Wanted
 from envcap.pins.threads import run_each
+from envcap.pins.verified import Verified
 from envcap.store import Store
 
 _THREADS = 8
@@ -35,11 +36,13 @@ def pin(
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
     Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. What an index
-    said within the last day is believed where it leads to a proven wheel, unless `refresh` is set; in every other case
-    the index is asked. Raises NotRunError when an index cannot be read.
+    said within the last day is believed where it leads to a proven wheel, and what was read of an installed file while
+    nothing about it has changed, unless `refresh` is set; in every other case the index is asked and the file is read.
+    Raises NotRunError when an index cannot be read.
     """
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
-    damages = _damages(classified, tell=tell)
+    verified = Verified.beside(cache, facts.distributions)
+    damages = _damages(classified, verified=verified, refresh=refresh, tell=tell)
     with Connection(configuration) as connection:
         offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
@@ -97,9 +100,10 @@ class Inquiry:
         return known
 
 
-def _damages(classified: _Classified, *, tell: Tell) -> dict[str, Damage]:
+def _damages(classified: _Classified, *, verified: Verified, refresh: bool, tell: Tell) -> dict[str, Damage]:
     """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
-    damages = check_files([distribution for distribution, _ in classified], tell=tell)
+    distributions = [distribution for distribution, _ in classified]
+    damages = check_files(distributions, tell=tell, verified=verified, refresh=refresh)
     pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
     return {path: damage for path, damage in damages.items() if path in pinned}
 
