@@ -38,6 +38,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     base: str | None = None
     override: Override = Override()
     strict: bool = False
+    refresh: bool = False
 
 
 class Frozen(Data, frozen=True, kw_only=True):
@@ -94,6 +95,7 @@ def _learn(
         store=store,
         cache=download_cache(environ),
         tell=tell,
+        refresh=request.refresh,
     )
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))

@@ -59,6 +59,14 @@ def freeze(
             help="The base image, with or without digest. Default: the official Python image that fits.",
         ),
     ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            envvar="ENVCAP_REFRESH",
+            help="Ask the indexes and read every installed file again, whatever is remembered of them.",
+        ),
+    ] = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +88,9 @@ def freeze(
         repeat=repeat,
         timeout=timeout,
     )
-    request = FreezeRequest(project=project, name=name, python=python, base=base, override=override, strict=strict)
+    request = FreezeRequest(
+        project=project, name=name, python=python, base=base, override=override, strict=strict, refresh=refresh
+    )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)
     describe = freeze_document if as_json else describe_freeze

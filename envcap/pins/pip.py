@@ -1,10 +1,7 @@
 """Every Python package as an immutable reference: classify, look up, identify, carry. The table of contents of pins."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -12,45 +9,49 @@ from packaging.utils import canonicalize_name
 from envcap.model.facts import Distribution, Facts
 from envcap.model.lock import Package
 from envcap.model.progress import Progress, Tell
-from envcap.pins.carry import Carrier, Pinned
+from envcap.pins.answers import Answers
+from envcap.pins.carry import Carrier, Identified, Pinned
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
+from envcap.pins.connection import Connection
 from envcap.pins.damage import Damage, damage_gaps
 from envcap.pins.declared import INSTALLERS
 from envcap.pins.identify import matching
-from envcap.pins.index import look_up
+from envcap.pins.index import Found, look_up
 from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
-from envcap.pins.pages import Offer, Wanted
+from envcap.pins.pages import Wanted
 from envcap.pins.threads import run_each
+from envcap.pins.verified import Verified
 from envcap.store import Store
 
-if TYPE_CHECKING:
-    import requests
-
 _THREADS = 8
+_DAY = 24 * 3600.0
+_Classified = Sequence[tuple[Distribution, Kind]]
 
 __all__ = ["Pinned", "pin"]
 
 
-def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell) -> Pinned:
+def pin(
+    facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell, refresh: bool = False
+) -> Pinned:
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
-    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. Raises
-    NotRunError when an index cannot be read.
+    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. What an index
+    said within the last day is believed where it leads to a proven wheel, and what was read of an installed file while
+    nothing about it has changed, unless `refresh` is set; in every other case the index is asked and the file is read.
+    Raises NotRunError when an index cannot be read.
     """
-    from envcap.pins.session import open_session
-
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
-    wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
-    damages = _damages(classified, tell=tell)
-    with open_session(configuration) as session:
-        offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
-        offers |= _declared_offers(classified, offers, configuration=configuration, session=session, tell=tell)
-        offered = Offered(session=session, cache=cache)
+    verified = Verified.beside(cache, facts.distributions)
+    damages = _damages(classified, verified=verified, refresh=refresh, tell=tell)
+    with Connection(configuration) as connection:
+        offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
-        parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
-        packages = _with_sizes([package for part in parts for package in part.packages], session=session)
+        inquiry = Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
+        identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
+        parts = _pin_each(classified, carrier=carrier, identified=identified)
+        packages = _with_sizes([package for part in parts for package in part.packages], connection=connection)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
         gaps=sorted(
@@ -63,30 +64,76 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
     )
 
 
-def _declared_offers(
-    classified: Sequence[tuple[Distribution, Kind]],
-    offers: dict[Wanted, list[Offer]],
-    *,
-    configuration: Configuration,
-    session: requests.Session,
-    tell: Tell,
-) -> dict[Wanted, list[Offer]]:
-    """Give what uv's and Poetry's own indexes offer of what they installed and pip's have not with these tags."""
-    missing = [
-        _release(one)
-        for one, kind in classified
-        if kind == "index" and (one.installer or "").lower() in INSTALLERS and not matching(one, offers[_release(one)])
-    ]
-    if not (missing and configuration.declared):
-        return {}
-    further = msgspec.structs.replace(configuration, indexes=configuration.declared, find_links=[])
-    found = look_up(missing, configuration=further, session=session, tell=tell)
-    return {release: [*offers[release], *found[release]] for release in missing}
+class Inquiry:
+    """Finds out which wheel each distribution was installed from: looks up what is on offer, and proves."""
+
+    def __init__(self, carrier: Carrier, *, connection: Connection, answers: Answers, tell: Tell) -> None:
+        self._carrier, self._connection, self._answers, self._tell = carrier, connection, answers, tell
+
+    def identify(self, distributions: Sequence[Distribution], *, refresh: bool) -> dict[str, Identified]:
+        """Give what was identified by the path of each distribution's metadata."""
+        first = self._look_up(distributions, within=0.0 if refresh else _DAY)
+        identified = self._prove(distributions, first)
+        doubtful = [one for one in distributions if first[one.path].recalled and not identified[one.path].proven]
+        return identified | self._prove(doubtful, self._look_up(doubtful, within=0.0))
+
+    def _look_up(self, distributions: Sequence[Distribution], *, within: float) -> dict[str, Found]:
+        if not distributions:
+            return {}
+        found = self._ask(distributions, connection=self._connection, within=within)
+        found |= self._declared(distributions, found, within=within)
+        return {distribution.path: found[_release(distribution)] for distribution in distributions}
+
+    def _ask(
+        self, distributions: Sequence[Distribution], *, connection: Connection, within: float
+    ) -> dict[Wanted, Found]:
+        return look_up(
+            [_release(distribution) for distribution in distributions],
+            connection=connection,
+            tell=self._tell,
+            answers=self._answers,
+            within=within,
+        )
+
+    def _declared(
+        self, distributions: Sequence[Distribution], found: dict[Wanted, Found], *, within: float
+    ) -> dict[Wanted, Found]:
+        """Give what uv's and Poetry's own indexes offer of what they installed and pip's have not with these tags."""
+        configuration = self._connection.configuration
+        missing = [
+            one
+            for one in distributions
+            if (one.installer or "").lower() in INSTALLERS and not matching(one, found[_release(one)].offers)
+        ]
+        if not (missing and configuration.declared):
+            return {}
+        further = msgspec.structs.replace(configuration, indexes=configuration.declared, find_links=[])
+        with Connection(further) as connection:
+            more = self._ask(missing, connection=connection, within=within)
+        return {
+            release: Found(
+                offers=[*found[release].offers, *one.offers], recalled=found[release].recalled or one.recalled
+            )
+            for release, one in more.items()
+        }
+
+    def _prove(self, distributions: Sequence[Distribution], found: dict[str, Found]) -> dict[str, Identified]:
+        """Identify each, several at once: most of the time goes into waiting for the tails of wheels."""
+
+        def work(distribution: Distribution) -> Identified:
+            return self._carrier.identify(distribution, found[distribution.path].offers)
+
+        known: dict[str, Identified] = {}
+        for distribution, identified in run_each(work, distributions, threads=_THREADS):
+            known[distribution.path] = identified
+            self._tell(Progress(kind="count", text="proving packages", done=len(known), total=len(distributions)))
+        return known
 
 
-def _damages(classified: Sequence[tuple[Distribution, Kind]], *, tell: Tell) -> dict[str, Damage]:
+def _damages(classified: _Classified, *, verified: Verified, refresh: bool, tell: Tell) -> dict[str, Damage]:
     """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
-    damages = check_files([distribution for distribution, _ in classified], tell=tell)
+    distributions = [distribution for distribution, _ in classified]
+    damages = check_files(distributions, tell=tell, verified=verified, refresh=refresh)
     pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
     return {path: damage for path, damage in damages.items() if path in pinned}
 
@@ -95,27 +142,20 @@ def _release(distribution: Distribution) -> Wanted:
     return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
 
 
-def _pin_each(
-    classified: Sequence[tuple[Distribution, Kind]], *, carrier: Carrier, offers: dict[Wanted, list[Offer]], tell: Tell
-) -> list[Pinned]:
-    """Pin each, several at once: most of the time goes into waiting for the tails of wheels."""
-
+def _pin_each(classified: _Classified, *, carrier: Carrier, identified: dict[str, Identified]) -> list[Pinned]:
     def work(number: int) -> Pinned:
         distribution, kind = classified[number]
-        return _pin_one(distribution, kind, carrier=carrier, offers=offers)
+        return _pin_one(distribution, kind, carrier=carrier, identified=identified)
 
-    parts: dict[int, Pinned] = {}
-    for number, part in run_each(work, range(len(classified)), threads=_THREADS):
-        parts[number] = part
-        tell(Progress(kind="count", text="proving packages", done=len(parts), total=len(classified)))
+    parts = dict(run_each(work, range(len(classified)), threads=_THREADS))
     return [parts[number] for number in sorted(parts)]
 
 
-def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers: dict[Wanted, list[Offer]]) -> Pinned:
+def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, identified: dict[str, Identified]) -> Pinned:
     url = distribution.direct_url.url if distribution.direct_url else ""
     match kind:
         case "index":
-            return carrier.from_offers(distribution, offers[_release(distribution)])
+            return carrier.from_identified(distribution, identified[distribution.path])
         case "archive":
             return carrier.from_archive(distribution, url)
         case "local":
@@ -128,10 +168,10 @@ def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers
             return Pinned(gaps=[not_carried(distribution, kind)])
 
 
-def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[Package]:
+def _with_sizes(packages: list[Package], *, connection: Connection) -> list[Package]:
     """Give the packages with the size of each file, where its server tells: HTML pages state none."""
     unknown = [package for package in packages if package.wheel.size is None and package.wheel.url is not None]
-    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=_THREADS))
+    sizes = dict(run_each(lambda package: _ask_size(package, connection=connection), unknown, threads=_THREADS))
     return [
         msgspec.structs.replace(package, wheel=msgspec.structs.replace(package.wheel, size=sizes[package]))
         if package in sizes
@@ -140,11 +180,11 @@ def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[P
     ]
 
 
-def _ask_size(package: Package, *, session: requests.Session) -> int | None:
+def _ask_size(package: Package, *, connection: Connection) -> int | None:
     import requests
 
     try:
-        with session.head(
+        with connection.session.head(
             package.wheel.url or "", headers={"Accept-Encoding": "identity"}, allow_redirects=True
         ) as response:
             stated = response.headers.get("Content-Length", "")

@@ -20,6 +20,7 @@ from envcap.errors import NotRunError
 from envcap.model.facts import Distribution, Facts
 from envcap.model.lock import Lock
 from envcap.pins.configuration import Configuration, parse_listing, place, settle
+from envcap.pins.connection import Connection
 from envcap.pins.damage import Damage
 from envcap.pins.identify import expand, matching
 from envcap.pins.integrity import check_files
@@ -29,7 +30,6 @@ from envcap.pins.pip import Pinned, pin
 from envcap.pins.ranges import open_remote
 from envcap.pins.record import compare_records, installed_rows, parse_record, wheel_rows
 from envcap.pins.repack import made_scripts
-from envcap.pins.session import open_session
 from envcap.probe.handover import probe_host
 from envcap.requirements import relate
 from envcap.store import STORE_FOLDER, Store
@@ -48,7 +48,7 @@ RECORDS = {
     "nul": b"a\0b.py,sha256=x,1\n",
     "quote": b'"a.py,sha256=x,1\n' * 3,
     "bytes": b"\xff\xfe.py,sha256=x,1\n",
-    "climbing": b"../../../../../../../../etc/passwd,sha256=x,1\n",
+    "climbing": b"../" * 30 + b"etc/passwd,sha256=x,1\n",
     "absolute": b"/etc/passwd,sha256=x,1\n/dev/zero,sha256=y,\n/proc/self/mem,sha256=y,\n",
     "escape": b"a\x1b[2J\tb.py,sha256=x,1\n",
     "huge-size": b"a.py,sha256=x," + b"9" * 9000 + b"\n",
@@ -305,10 +305,10 @@ def test_tags_without_end_stand_for_none() -> None:
     assert matching(distribution, [Offer(filename=f"demo-1-{line}.whl", url="https://example.org/x")]) == []
 
 
-def test_a_server_that_sends_more_than_was_asked_for_is_cut_off(index: Index) -> None:
+def test_a_remote_wheel_is_read_by_its_ends(index: Index) -> None:
     index.files["demo-1.0-py3-none-any.whl"] = _wheel()
-    with open_session(Configuration(retries=0, timeout=2.0)) as session:
-        remote = open_remote(f"{index.url}/files/demo-1.0-py3-none-any.whl", session=session)
+    with Connection(Configuration(retries=0, timeout=2.0)) as connection:
+        remote = open_remote(f"{index.url}/files/demo-1.0-py3-none-any.whl", connection=connection)
         assert remote is not None
         with remote:
             assert wheel_rows(remote) == {"demo.py": "sha256=x"}
