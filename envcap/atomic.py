@@ -36,3 +36,25 @@ def write_bytes(target: Path, content: bytes) -> None:
     """Write `content` to `target`, whole or not at all."""
     with replacing(target) as file:
         file.write(content)
+
+
+def write_cached(target: Path, content: bytes) -> None:
+    """Write what can be learned again, for this user's eyes, whole or not at all as long as the machine runs.
+
+    After a power cut the file may be damaged, so its reader must check it: to wait for the disk takes some
+    milliseconds a file, and seconds where much else is still to be written. Raises OSError.
+    """
+    new = f"{target}.{secrets.token_hex(4)}.new"
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+        Path(new).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(new).unlink()
+        raise

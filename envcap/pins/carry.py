@@ -45,11 +45,16 @@ class Pinned(Data, frozen=True, kw_only=True):
     gaps: list[Gap] = []
 
 
-class _Identified(Data, frozen=True, kw_only=True):
+class Identified(Data, frozen=True, kw_only=True):
     """The offer that is installed; with a `problem` it is not proven, without an offer nothing else is left."""
 
     offer: Offer | None = None
     problem: str = ""
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is known, by content, that the offer is what is installed."""
+        return self.offer is not None and not self.problem
 
 
 class Carrier:
@@ -63,8 +68,8 @@ class Carrier:
         self._offered = offered
         self._store = store
 
-    def from_offers(self, distribution: Distribution, offers: Sequence[Offer]) -> Pinned:
-        """Give the offered wheel that is the installed one; repack where none is, or where it cannot be told.
+    def identify(self, distribution: Distribution, offers: Sequence[Offer]) -> Identified:
+        """Tell which of the offered wheels is the installed one.
 
         Raises NotRunError when a file that must be looked at cannot be read.
         """
@@ -72,8 +77,12 @@ class Carrier:
         candidates = distinct([self._offered.with_digest(offer, what=what) for offer in matching(distribution, offers)])
         if not candidates:
             offered = "no index offers a wheel of it with the tags of the installed one"
-            return self.repacked(distribution, reason=f"{offered}: it was built on this machine, or withdrawn")
-        return self._concluded(distribution, self._identified(distribution, candidates))
+            return Identified(problem=f"{offered}: it was built on this machine, or withdrawn")
+        return self._identified(distribution, candidates)
+
+    def from_identified(self, distribution: Distribution, identified: Identified) -> Pinned:
+        """Give the wheel that was identified; repack where none is, or where it cannot be told."""
+        return self._concluded(distribution, identified)
 
     def from_archive(self, distribution: Distribution, url: str) -> Pinned:
         """Give the wheel at the URL it was installed from, if that still has it."""
@@ -122,7 +131,7 @@ class Carrier:
         package = _package(distribution, wheel, origin="repacked")
         return Pinned(packages=[package], gaps=[_gap(distribution, reason, _EDITED if change else _CARRIED)])
 
-    def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> _Identified:
+    def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> Identified:
         """Tell which of the candidates is installed, by the RECORD inside each against the installed one."""
         installed = installed_rows(Path(distribution.path))
         proven: list[tuple[Offer, Rows]] = []
@@ -142,16 +151,16 @@ class Carrier:
             elif all(rows != known for _, known in proven):
                 proven.append((offer, rows))
         if len(proven) == 1:
-            return _Identified(offer=proven[0][0])
+            return Identified(offer=proven[0][0])
         if not proven and len(untold) == 1 and not problems:
             whose = "the wheel's" if installed else "the installed"
-            return _Identified(offer=untold[0], problem=f"{whose} RECORD is missing or states no hashes")
+            return Identified(offer=untold[0], problem=f"{whose} RECORD is missing or states no hashes")
         if len(problems) == 1 and not untold:
-            return _Identified(problem=problems[0])
+            return Identified(problem=problems[0])
         ambiguous = "ambiguous: several places offer different files under its name, and none is provably installed"
-        return _Identified(problem="; ".join([ambiguous, *problems]))
+        return Identified(problem="; ".join([ambiguous, *problems]))
 
-    def _concluded(self, distribution: Distribution, identified: _Identified, *, origin: str = "index") -> Pinned:
+    def _concluded(self, distribution: Distribution, identified: Identified, *, origin: str = "index") -> Pinned:
         if identified.offer is None:
             return self.repacked(distribution, reason=identified.problem)
         damage = self._damages.get(distribution.path, Damage())

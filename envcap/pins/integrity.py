@@ -3,64 +3,45 @@
 Existence and size come first, then the digest, several files at once. The format of RECORD is that of PEP 376.
 """
 
-import base64
-import csv
-import hashlib
-import io
 import os
-import stat
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from envcap.model.facts import Distribution
-from envcap.model.progress import Progress, Tell
-from envcap.model.struct import Data
+from envcap.model.progress import Tell
+from envcap.pins.claims import Claimed, Row, read_claims
+from envcap.pins.contents import read_contents
 from envcap.pins.damage import Damage
-from envcap.pins.record import INSTALLER_FILES
-from envcap.pins.repack import made_scripts, with_plain_shebang
-from envcap.pins.threads import run_each
+from envcap.pins.verified import Verified
 
-_THREADS = 8  # cold disks answer eight readers faster than two; warm it makes no difference
-_BATCH = 16 << 20  # bytes of files that a thread takes at once
-_MOST_FILES = 256  # the same, in files
-_BUFFER = 1 << 18
-_ALGORITHMS = {"sha256", "sha384", "sha512"}
 _MODULES = (".py", ".so")
 _NOBODYS = {"_virtualenv.py"}  # virtualenv and uv put it into every environment
 
 
-class _Row(Data, frozen=True, kw_only=True):
-    owner: int
-    path: str  # as RECORD spells it
-    digest: str  # `algorithm=digest`, empty where nothing can be checked
-    size: int | None
-
-
-class _Claimed(Data, frozen=True, kw_only=True):
-    """A file on disk, everybody's row for it, its size, None where it is gone or no regular file."""
-
-    path: str
-    rows: list[_Row]
-    size: int | None
-
-
-def check_files(distributions: Sequence[Distribution], *, tell: Tell) -> dict[str, Damage]:
+def check_files(
+    distributions: Sequence[Distribution], *, tell: Tell, verified: Verified | None = None, refresh: bool = False
+) -> dict[str, Damage]:
     """Give the damage of each distribution that has any, by the path of its metadata.
 
     A file that belongs to several is in order when one of their rows says so. Byte code, scripts that installers
-    make, and first lines that they rewrite are left aside.
+    make, and first lines that they rewrite are left aside. What `verified` has of a file that has not changed since
+    is believed, unless `refresh` is set.
     """
-    claimed = _claimed(distributions)
-    contents: dict[str, set[str]] = {}
-    batches = list(_batches([file for file in claimed if file.size is not None and _is_worth_reading(file)]))
-    for done, (_, digests) in enumerate(run_each(_read, batches, threads=_THREADS), start=1):
-        contents.update(digests)
-        tell(Progress(kind="count", text="checking installed files", done=done, total=len(batches)))
+    looked_at = time.time()
+    claimed = read_claims(distributions)
+    worth_reading = [file for file in claimed if file.worth_reading]
+    known = {} if verified is None or refresh else verified.recall(worth_reading)
+    unknown = [file for file in worth_reading if file.path not in known]
+    read = read_contents(unknown, tell=tell)
+    contents = known | read.digests
+    if verified is not None and unknown:
+        settled = [file for file in worth_reading if file.path not in read.unsettled]
+        verified.remember(settled, contents, looked_at=looked_at)
     found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for file in claimed:
         for row in file.rows:
-            state = _state(row, file, contents.get(file.path, set()))
+            state = _state(row, file, contents.get(file.path, []))
             if state:
                 found[row.owner][state].add(row.path)
     for owner, path in _unowned(distributions, {file.path: file.rows[0].owner for file in claimed}):
@@ -71,98 +52,9 @@ def check_files(distributions: Sequence[Distribution], *, tell: Tell) -> dict[st
     }
 
 
-def _claimed(distributions: Sequence[Distribution]) -> list[_Claimed]:
-    rows: dict[str, list[_Row]] = defaultdict(list)
-    for owner, distribution in enumerate(distributions):
-        for path, row in _rows(owner, Path(distribution.path)):
-            rows[path].append(row)
-    return [_Claimed(path=path, rows=claims, size=_size(path)) for path, claims in rows.items()]
-
-
-def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
-    """Give path on disk and row for all that is worth a look; of a path that occurs twice, the last."""
-    try:
-        text = (metadata / "RECORD").read_bytes().decode("utf-8", errors="surrogateescape")
-    except OSError:
-        return
-    site, made = str(metadata.parent), made_scripts(metadata)
-    last: dict[str, _Row] = {}
-    for row in csv.reader(io.StringIO(text)):
-        if not row or not row[0] or row[0].endswith(".pyc") or "\0" in row[0]:
-            continue
-        path, digest, size, *_ = [*row, "", ""]
-        folder, _, name = path.rpartition("/")
-        outside = path.startswith(("../", "/"))
-        if (folder.endswith(".dist-info") and name in INSTALLER_FILES) or (outside and name in made):
-            continue
-        on_disk = os.path.normpath(f"{site}/{path}" if not path.startswith("/") else path)
-        known = digest.partition("=")[0] in _ALGORITHMS
-        stated = int(size) if size.isascii() and size.isdecimal() else None
-        last[on_disk] = _Row(owner=owner, path=path, digest=digest if known else "", size=stated)
-    yield from last.items()
-
-
-def _size(path: str) -> int | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116  (a Path for each of 50,000 files costs more than the look)
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _is_worth_reading(file: _Claimed) -> bool:
-    """Tell whether a row could still be right; a script's size is that of another first line."""
-    return any(row.digest and (_is_script(row) or row.size in {None, file.size}) for row in file.rows)
-
-
-def _is_script(row: _Row) -> bool:
-    return row.path.startswith(("../", "/")) and row.path.rpartition("/")[0].endswith("/bin")
-
-
-def _batches(files: Sequence[_Claimed]) -> Iterator[tuple[_Claimed, ...]]:
-    """Give the files in portions, the largest first, so that the last thread does not work alone for long."""
-    batch: list[_Claimed] = []
-    total = 0
-    for file in sorted(files, key=lambda file: file.size or 0, reverse=True):
-        batch.append(file)
-        total += file.size or 0
-        if total >= _BATCH or len(batch) >= _MOST_FILES:
-            yield tuple(batch)
-            batch, total = [], 0
-    if batch:
-        yield tuple(batch)
-
-
-def _read(batch: Sequence[_Claimed]) -> dict[str, set[str]]:
-    """Give the digests of each file that its rows could mean; none of one that cannot be read."""
-    return {file.path: _digests(file) for file in batch}
-
-
-def _digests(file: _Claimed) -> set[str]:
-    algorithms = sorted({row.digest.partition("=")[0] for row in file.rows if row.digest})
-    found = set()
-    try:
-        for algorithm in algorithms:
-            digest = hashlib.new(algorithm)
-            with open(file.path, "rb", buffering=0) as stream:  # noqa: PTH123  (as above)
-                while piece := stream.read(_BUFFER):
-                    digest.update(piece)
-            found.add(_encoded(algorithm, digest.digest()))
-        if any(_is_script(row) for row in file.rows):
-            plain = with_plain_shebang(Path(file.path).read_bytes())
-            found |= {_encoded(algorithm, hashlib.new(algorithm, plain).digest()) for algorithm in algorithms}
-    except OSError:
-        return set()
-    return found
-
-
-def _encoded(algorithm: str, digest: bytes) -> str:
-    return f"{algorithm}=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-def _state(row: _Row, file: _Claimed, contents: set[str]) -> str:
+def _state(row: Row, file: Claimed, contents: Sequence[str]) -> str:
     """Give the kind of damage, or nothing where the row is right or cannot tell."""
-    if file.size is None:
+    if file.identity is None:
         return "missing"
     if not row.digest or row.digest.rstrip("=") in contents:
         return ""

@@ -1,18 +1,17 @@
 """Looking into wheels where they are: on this machine, in the cache, or at a server, by ranges where it serves them."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from envcap.atomic import write_bytes
+from envcap.atomic import write_cached
 from envcap.errors import NotRunError, RefusedError
+from envcap.pins.connection import Connection
 from envcap.pins.download import Received, Source, download
 from envcap.pins.pages import Offer
 from envcap.pins.ranges import open_remote
@@ -20,17 +19,14 @@ from envcap.pins.record import Rows, wheel_rows
 from envcap.redact import strip_credentials
 from envcap.store import Store, file_sha256
 
-if TYPE_CHECKING:
-    import requests
-
 _DIGEST = 64  # characters of a sha256 in hex
 
 
 class Offered:
     """Reads offered wheels. `cache` keeps what was downloaded, and beside it the RECORDs that were read."""
 
-    def __init__(self, *, session: requests.Session, cache: Store) -> None:
-        self._session = session
+    def __init__(self, *, connection: Connection, cache: Store) -> None:
+        self._connection = connection
         self._cache = cache
         self._records = cache.root.with_name("records")
 
@@ -61,14 +57,14 @@ class Offered:
         if rows:
             content = msgspec.json.encode(rows)
             with suppress(OSError):  # only the next freeze will take longer
-                write_bytes(remembered, hashlib.sha256(content).hexdigest().encode() + content)
+                write_cached(remembered, hashlib.sha256(content).hexdigest().encode() + content)
         return rows
 
     @contextmanager
     def open(self, offer: Offer, *, what: str) -> Iterator[IO[bytes]]:
         """Give the wheel to read from. Raises as `rows` does."""
         held = None if offer.local else self._held(offer)
-        remote = None if offer.local or held is not None else open_remote(offer.url, session=self._session)
+        remote = None if offer.local or held is not None else open_remote(offer.url, connection=self._connection)
         if remote is not None:
             with remote:
                 yield remote
@@ -84,7 +80,7 @@ class Offered:
             return Received(path=held, sha256=offer.sha256 or "", size=held.stat().st_size)
         source = Source(url=offer.url, name=offer.filename, what=f"`{what}`", sha256=offer.sha256)
         try:
-            return download(source, session=self._session, cache=self._cache)
+            return download(source, session=self._connection.session, cache=self._cache)
         except RefusedError as error:
             raise NotRunError(
                 f"{source.what} from `{strip_credentials(offer.url)}` is not the file whose sha256 was noted down: "

@@ -1,10 +1,7 @@
 """Every Python package as an immutable reference: classify, look up, identify, carry. The table of contents of pins."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -12,42 +9,44 @@ from packaging.utils import canonicalize_name
 from envcap.model.facts import Distribution, Facts
 from envcap.model.lock import Package
 from envcap.model.progress import Progress, Tell
-from envcap.pins.carry import Carrier, Pinned
+from envcap.pins.answers import Answers
+from envcap.pins.carry import Carrier, Identified, Pinned
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
+from envcap.pins.connection import Connection
 from envcap.pins.damage import Damage, damage_gaps
-from envcap.pins.index import look_up
+from envcap.pins.index import Found, look_up
 from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
-from envcap.pins.pages import Offer, Wanted
+from envcap.pins.pages import Wanted
 from envcap.pins.threads import run_each
 from envcap.store import Store
 
-if TYPE_CHECKING:
-    import requests
-
 _THREADS = 8
+_DAY = 24 * 3600.0
+_Classified = Sequence[tuple[Distribution, Kind]]
 
 __all__ = ["Pinned", "pin"]
 
 
-def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell) -> Pinned:
+def pin(
+    facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell, refresh: bool = False
+) -> Pinned:
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
-    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. Raises
-    NotRunError when an index cannot be read.
+    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. What an index
+    said within the last day is believed where it leads to a proven wheel, unless `refresh` is set; in every other case
+    the index is asked. Raises NotRunError when an index cannot be read.
     """
-    from envcap.pins.session import open_session
-
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
-    wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
     damages = _damages(classified, tell=tell)
-    with open_session(configuration) as session:
-        offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
-        offered = Offered(session=session, cache=cache)
+    with Connection(configuration) as connection:
+        offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
-        parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
-        packages = _with_sizes([package for part in parts for package in part.packages], session=session)
+        inquiry = _Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
+        identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
+        parts = _pin_each(classified, carrier=carrier, identified=identified)
+        packages = _with_sizes([package for part in parts for package in part.packages], connection=connection)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
         gaps=sorted(
@@ -60,7 +59,45 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
     )
 
 
-def _damages(classified: Sequence[tuple[Distribution, Kind]], *, tell: Tell) -> dict[str, Damage]:
+class _Inquiry:
+    """Finds out which wheel each distribution was installed from: looks up what is on offer, and proves."""
+
+    def __init__(self, carrier: Carrier, *, connection: Connection, answers: Answers, tell: Tell) -> None:
+        self._carrier, self._connection, self._answers, self._tell = carrier, connection, answers, tell
+
+    def identify(self, distributions: Sequence[Distribution], *, refresh: bool) -> dict[str, Identified]:
+        """Give what was identified by the path of each distribution's metadata."""
+        first = self._look_up(distributions, within=0.0 if refresh else _DAY)
+        identified = self._prove(distributions, first)
+        doubtful = [one for one in distributions if first[one.path].recalled and not identified[one.path].proven]
+        return identified | self._prove(doubtful, self._look_up(doubtful, within=0.0))
+
+    def _look_up(self, distributions: Sequence[Distribution], *, within: float) -> dict[str, Found]:
+        if not distributions:
+            return {}
+        found = look_up(
+            [_release(distribution) for distribution in distributions],
+            connection=self._connection,
+            tell=self._tell,
+            answers=self._answers,
+            within=within,
+        )
+        return {distribution.path: found[_release(distribution)] for distribution in distributions}
+
+    def _prove(self, distributions: Sequence[Distribution], found: dict[str, Found]) -> dict[str, Identified]:
+        """Identify each, several at once: most of the time goes into waiting for the tails of wheels."""
+
+        def work(distribution: Distribution) -> Identified:
+            return self._carrier.identify(distribution, found[distribution.path].offers)
+
+        known: dict[str, Identified] = {}
+        for distribution, identified in run_each(work, distributions, threads=_THREADS):
+            known[distribution.path] = identified
+            self._tell(Progress(kind="count", text="proving packages", done=len(known), total=len(distributions)))
+        return known
+
+
+def _damages(classified: _Classified, *, tell: Tell) -> dict[str, Damage]:
     """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
     damages = check_files([distribution for distribution, _ in classified], tell=tell)
     pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
@@ -71,27 +108,20 @@ def _release(distribution: Distribution) -> Wanted:
     return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
 
 
-def _pin_each(
-    classified: Sequence[tuple[Distribution, Kind]], *, carrier: Carrier, offers: dict[Wanted, list[Offer]], tell: Tell
-) -> list[Pinned]:
-    """Pin each, several at once: most of the time goes into waiting for the tails of wheels."""
-
+def _pin_each(classified: _Classified, *, carrier: Carrier, identified: dict[str, Identified]) -> list[Pinned]:
     def work(number: int) -> Pinned:
         distribution, kind = classified[number]
-        return _pin_one(distribution, kind, carrier=carrier, offers=offers)
+        return _pin_one(distribution, kind, carrier=carrier, identified=identified)
 
-    parts: dict[int, Pinned] = {}
-    for number, part in run_each(work, range(len(classified)), threads=_THREADS):
-        parts[number] = part
-        tell(Progress(kind="count", text="proving packages", done=len(parts), total=len(classified)))
+    parts = dict(run_each(work, range(len(classified)), threads=_THREADS))
     return [parts[number] for number in sorted(parts)]
 
 
-def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers: dict[Wanted, list[Offer]]) -> Pinned:
+def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, identified: dict[str, Identified]) -> Pinned:
     url = distribution.direct_url.url if distribution.direct_url else ""
     match kind:
         case "index":
-            return carrier.from_offers(distribution, offers[_release(distribution)])
+            return carrier.from_identified(distribution, identified[distribution.path])
         case "archive":
             return carrier.from_archive(distribution, url)
         case "local":
@@ -104,10 +134,10 @@ def _pin_one(distribution: Distribution, kind: Kind, *, carrier: Carrier, offers
             return Pinned(gaps=[not_carried(distribution, kind)])
 
 
-def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[Package]:
+def _with_sizes(packages: list[Package], *, connection: Connection) -> list[Package]:
     """Give the packages with the size of each file, where its server tells: HTML pages state none."""
     unknown = [package for package in packages if package.wheel.size is None and package.wheel.url is not None]
-    sizes = dict(run_each(lambda package: _ask_size(package, session=session), unknown, threads=_THREADS))
+    sizes = dict(run_each(lambda package: _ask_size(package, connection=connection), unknown, threads=_THREADS))
     return [
         msgspec.structs.replace(package, wheel=msgspec.structs.replace(package.wheel, size=sizes[package]))
         if package in sizes
@@ -116,11 +146,11 @@ def _with_sizes(packages: list[Package], *, session: requests.Session) -> list[P
     ]
 
 
-def _ask_size(package: Package, *, session: requests.Session) -> int | None:
+def _ask_size(package: Package, *, connection: Connection) -> int | None:
     import requests
 
     try:
-        with session.head(
+        with connection.session.head(
             package.wheel.url or "", headers={"Accept-Encoding": "identity"}, allow_redirects=True
         ) as response:
             stated = response.headers.get("Content-Length", "")

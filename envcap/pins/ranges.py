@@ -1,16 +1,12 @@
 """A remote file as a seekable local one, by HTTP range requests (RFC 9110, section 14)."""
 
-from __future__ import annotations
-
 import io
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from envcap.errors import NotRunError
+from envcap.pins.connection import Connection
 from envcap.redact import strip_credentials
-
-if TYPE_CHECKING:
-    import requests
 
 _TAIL = 65536  # the end of a wheel: the table of contents and, as a rule, RECORD
 _BLOCK = 65536
@@ -20,10 +16,10 @@ _CONTENT_RANGE = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/(?P<total>\d+)"
 class RangedFile(io.RawIOBase):
     """Reads pieces of a URL as they are asked for, and keeps the last two: the end of the file and the last block."""
 
-    def __init__(self, url: str, *, session: requests.Session, tail: bytes, total: int) -> None:
+    def __init__(self, url: str, *, connection: Connection, tail: bytes, total: int) -> None:
         super().__init__()
         self._url = url
-        self._session = session
+        self._connection = connection
         self._tail = (total - len(tail), tail)
         self._block = (0, b"")
         self._total = total
@@ -68,37 +64,28 @@ class RangedFile(io.RawIOBase):
         return len(piece)
 
     def _fetch(self, first: int, last: int) -> bytes:
-        answer = _ask(self._url, f"bytes={first}-{last}", session=self._session)
+        answer = _ask(self._url, f"bytes={first}-{last}", connection=self._connection)
         if answer is None or answer[0] != first or not answer[1]:
             raise NotRunError(f"`{strip_credentials(self._url)}` cannot be read: the server stopped serving ranges.")
         return answer[1]
 
 
-def open_remote(url: str, *, session: requests.Session) -> BinaryIO | None:
+def open_remote(url: str, *, connection: Connection) -> BinaryIO | None:
     """Give the remote file, or None where the server does not serve ranges of it.
 
     Raises NotRunError when the server cannot be reached.
     """
-    answer = _ask(url, f"bytes=-{_TAIL}", session=session)
+    answer = _ask(url, f"bytes=-{_TAIL}", connection=connection)
     if answer is None:
         return None
     first, tail, total = answer
     if first + len(tail) != total:
         return None
-    return io.BufferedReader(RangedFile(url, session=session, tail=tail, total=total))
+    return io.BufferedReader(RangedFile(url, connection=connection, tail=tail, total=total))
 
 
-def _ask(url: str, extent: str, *, session: requests.Session) -> tuple[int, bytes, int] | None:
+def _ask(url: str, extent: str, *, connection: Connection) -> tuple[int, bytes, int] | None:
     """Give first byte, bytes and total size, or None where the answer is not a range."""
-    import requests
-
-    from envcap.pins.session import explain
-
-    try:
-        with session.get(url, headers={"Range": extent, "Accept-Encoding": "identity"}, stream=True) as response:
-            match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            if response.status_code != 206 or match is None:
-                return None
-            return int(match["first"]), response.content, int(match["total"])
-    except requests.RequestException as error:
-        raise explain(error, url=url) from error
+    reply = connection.read_range(url, extent)
+    match = _CONTENT_RANGE.fullmatch(reply.headers.get("content-range", "")) if reply is not None else None
+    return (int(match["first"]), reply.body, int(match["total"])) if reply is not None and match is not None else None

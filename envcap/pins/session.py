@@ -1,23 +1,21 @@
 """The HTTP session for indexes and files: pip's certificates, proxy, timeout, retries and logins."""
 
-import os
 import re
 import ssl
 import urllib.request
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.retry import Retry
 
 from envcap import __version__
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.pins.configuration import Configuration, with_login
 from envcap.pins.credentials import IndexLogin
+from envcap.pins.tls import trusting, verifying
 from envcap.redact import redact_text, strip_credentials
 
 _REFUSALS = (403, 404, 410, 451)  # of one file; 401 and 407 ask for a login, which the user can give
@@ -34,13 +32,13 @@ def open_session(configuration: Configuration) -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = f"envcap/{__version__}"
     session.auth = IndexLogin(configuration)
-    checked = _Adapter(configuration, context=_verifying(configuration))
+    checked = _Adapter(configuration, context=verifying(configuration))
     session.mount("https://", checked)
     session.mount("http://", checked)
     if configuration.trusted_hosts:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user has asked for it
     for host in configuration.trusted_hosts:
-        unchecked = _Adapter(configuration, context=_trusting(configuration))
+        unchecked = _Adapter(configuration, context=trusting(configuration))
         session.mount(f"https://{host}/", unchecked)
         if ":" not in host:
             session.mount(f"https://{host}:", unchecked)
@@ -50,49 +48,6 @@ def open_session(configuration: Configuration) -> requests.Session:
     # What else it would look up for each request anew (netrc, certificates) is done here and in IndexLogin.
     session.trust_env = configuration.proxy is None and bool(urllib.request.getproxies())
     return session
-
-
-def _verifying(configuration: Configuration) -> ssl.SSLContext:
-    """Give a TLS context that trusts pip's certificate, else that of the variables which requests knows.
-
-    Without either it trusts what the system does, as pip has done since 24.2, and what requests does.
-    """
-    variables = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
-    bundle = configuration.certificate or next(filter(None, variables), None)
-    try:
-        if bundle is None:
-            context = ssl.create_default_context()
-            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
-        else:
-            folder = Path(bundle).is_dir()
-            context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
-    except OSError as error:
-        raise NotRunError(
-            f"The certificates in `{bundle}` cannot be read: {error.strerror or error}.",
-            hint="pip's setting `cert` or the variable REQUESTS_CA_BUNDLE names them.",
-        ) from error
-    return _with_client_certificate(context, configuration)
-
-
-def _trusting(configuration: Configuration) -> ssl.SSLContext:
-    """Give a TLS context that asks for no certificate, for pip's `trusted-host`."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return _with_client_certificate(context, configuration)
-
-
-def _with_client_certificate(context: ssl.SSLContext, configuration: Configuration) -> ssl.SSLContext:
-    if configuration.client_certificate is not None:
-        try:
-            context.load_cert_chain(configuration.client_certificate)
-        except OSError as error:
-            raise NotRunError(
-                f"The client certificate `{configuration.client_certificate}` cannot be read: "
-                f"{error.strerror or error}.",
-                hint="pip's setting `client-cert` names it.",
-            ) from error
-    return context
 
 
 def explain(error: Exception, *, url: str) -> NotRunError:

@@ -11,9 +11,9 @@ import pytest
 from envcap.errors import NotRunError
 from envcap.model.progress import Progress
 from envcap.pins.configuration import Configuration, place
+from envcap.pins.connection import Connection
 from envcap.pins.index import look_up
 from envcap.pins.pages import Offer, Wanted, read_html, read_json
-from envcap.pins.session import open_session
 
 if TYPE_CHECKING:
     from tests.pins.conftest import Index, MakeWheel
@@ -27,9 +27,9 @@ def ask(
     """Give all offers from these indexes, with two retries only."""
     configuration = Configuration(indexes=[place(index) for index in indexes], retries=2, timeout=5.0, **settings)
     tell = said.append if said is not None else (lambda _: None)
-    with open_session(configuration) as session:
-        found = look_up(wanted, configuration=configuration, session=session, tell=tell)
-    return [offer for release in wanted for offer in found[release]]
+    with Connection(configuration) as connection:
+        found = look_up(wanted, connection=connection, tell=tell)
+    return [offer for release in wanted for offer in found[release].offers]
 
 
 @pytest.mark.parametrize("json", [True, False])

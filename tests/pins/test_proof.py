@@ -5,14 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from envcap.errors import NotRunError
+from envcap.pins.answers import Answers
 from envcap.pins.configuration import Configuration, place, read_configuration
+from envcap.pins.pages import Wanted
 from envcap.pins.pip import Pinned, pin
 from envcap.pins.record import compare_records
 from envcap.store import STORE_FOLDER, Store
@@ -23,10 +28,17 @@ if TYPE_CHECKING:
 OTHER = {"demo_more.py": "x = 1\n"}
 
 
-def pinned_in(environment: Environment, folder: Path, *indexes: str) -> Pinned:
+def pinned_in(environment: Environment, folder: Path, *indexes: str, refresh: bool = False) -> Pinned:
     configuration = Configuration(indexes=[place(one) for one in indexes], retries=1, timeout=5.0)
     store, cache = Store(folder / STORE_FOLDER), Store(folder / "cache" / "files")
-    return pin(environment.facts(), configuration=configuration, store=store, cache=cache, tell=lambda _: None)
+    return pin(
+        environment.facts(),
+        configuration=configuration,
+        store=store,
+        cache=cache,
+        tell=lambda _: None,
+        refresh=refresh,
+    )
 
 
 def install(environment: Environment, wheel: Path) -> None:
@@ -50,7 +62,74 @@ def test_a_second_freeze_asks_for_no_range_and_no_file(
     assert asked_for_ranges(index) == 1
     index.asked.clear()
     assert pinned_in(environment, tmp_path / "lock", index.simple) == first
+    assert index.paths() == []
+    assert pinned_in(environment, tmp_path / "lock", index.simple, refresh=True) == first
     assert index.paths() == ["/simple/demo/"]
+
+
+def test_the_index_is_asked_again_where_its_old_answer_proves_nothing(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    wheel = make_wheel("demo", "1.0")
+    install(environment, wheel)
+    (gap,) = pinned_in(environment, tmp_path, index.simple).gaps
+    assert "no index offers a wheel of it" in gap.reason
+    index.add(wheel)
+    pinned = pinned_in(environment, tmp_path, index.simple)
+    assert [package.confidence for package in pinned.packages] == ["proven"]
+    other = make_wheel("demo", "1.0", files=OTHER, folder=tmp_path / "other")
+    sha256 = index.add(other)  # in place of the first
+    environment.install("demo==1.0", options=("--reinstall", "--find-links", str(other.parent)))
+    pinned = pinned_in(environment, tmp_path, index.simple)
+    assert [(package.confidence, package.wheel.sha256) for package in pinned.packages] == [("proven", sha256)]
+    assert index.paths().count("/simple/demo/") == 3
+
+
+def test_an_answer_of_yesterday_is_not_believed(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    wheel = make_wheel("demo", "1.0")
+    index.add(wheel)
+    install(environment, wheel)
+    first = pinned_in(environment, tmp_path, index.simple)
+    answers, release = Answers(tmp_path / "cache" / "answers"), Wanted(name="demo", version="1.0")
+    answer = answers.recall(index.simple, release)
+    assert answer is not None
+    answers.remember(index.simple, release, msgspec.structs.replace(answer, asked_at=time.time() - 25 * 3600))
+    assert pinned_in(environment, tmp_path, index.simple) == first
+    assert index.paths().count("/simple/demo/") == 2
+    index.files.clear()  # withdrawn: seen when the index is asked
+    assert pinned_in(environment, tmp_path, index.simple) == first
+    assert "withdrawn" in pinned_in(environment, tmp_path, index.simple, refresh=True).gaps[0].reason
+
+
+def test_another_index_has_not_been_asked(
+    environment: Environment, make_index: Any, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    one, two = make_index(), make_index()
+    wheel = make_wheel("demo", "1.0")
+    install(environment, wheel)
+    for index in (one, two):
+        index.add(wheel)
+    first, second = (pinned_in(environment, tmp_path, index.simple).packages[0] for index in (one, two))
+    assert (first.index, second.index) == (one.simple, two.simple)
+    assert (first.wheel.url or "").startswith(one.url)
+    assert (second.wheel.url or "").startswith(two.url)
+
+
+def test_two_freezes_at_once_agree(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    wheels = [make_wheel(name, "1.0") for name in ("demo", "more", "third")]
+    for wheel in wheels:
+        index.add(wheel)
+    environment.install(*wheels)
+    for origin in environment.site.glob("*/direct_url.json"):
+        origin.unlink()  # as from an index
+    with ThreadPoolExecutor(4) as several:
+        pinned = list(several.map(lambda _: pinned_in(environment, tmp_path, index.simple), range(4)))
+    assert [package.confidence for package in pinned[0].packages] == ["proven"] * 3
+    assert pinned == pinned[:1] * 4
 
 
 def test_a_damaged_memory_is_read_anew(

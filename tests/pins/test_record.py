@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envcap.pins.configuration import Configuration
+from envcap.pins.connection import Connection
 from envcap.pins.ranges import open_remote
 from envcap.pins.record import encode_digest, installed_rows, parse_record, same_contents, wheel_rows
-from envcap.pins.session import open_session
 
 if TYPE_CHECKING:
     from tests.pins.conftest import Environment, Index, MakeWheel
@@ -67,8 +67,8 @@ def test_nothing_proves_nothing(tmp_path: Path) -> None:
 def test_pieces_of_a_remote_file(index: Index, size: int) -> None:
     index.files["big.whl"] = bytes(number * 7 % 251 for number in range(size))
     local = io.BytesIO(index.files["big.whl"])
-    with open_session(Configuration()) as session:
-        remote = open_remote(f"{index.url}/files/big.whl", session=session)
+    with Connection(Configuration()) as connection:
+        remote = open_remote(f"{index.url}/files/big.whl", connection=connection)
         assert remote is not None
         for offset, length in ((0, 10), (size // 2, 100_000), (size - 5, 20), (size + 5, 3), (1, 1)):
             assert remote.seek(offset) == local.seek(offset)
@@ -80,6 +80,6 @@ def test_pieces_of_a_remote_file(index: Index, size: int) -> None:
 def test_a_server_without_ranges_is_told(index: Index) -> None:
     index.ranges = False
     index.files["big.whl"] = b"x" * 1000
-    with open_session(Configuration()) as session:
-        assert open_remote(f"{index.url}/files/big.whl", session=session) is None
-        assert open_remote(f"{index.url}/files/gone.whl", session=session) is None
+    with Connection(Configuration()) as connection:
+        assert open_remote(f"{index.url}/files/big.whl", connection=connection) is None
+        assert open_remote(f"{index.url}/files/gone.whl", connection=connection) is None

@@ -15,9 +15,9 @@ import pytest
 
 from envcap.errors import NotRunError
 from envcap.pins.configuration import Configuration, place
+from envcap.pins.connection import Connection
 from envcap.pins.index import look_up
 from envcap.pins.pages import Offer, Wanted
-from envcap.pins.session import open_session
 
 if TYPE_CHECKING:
     from tests.pins.conftest import Index, MakeWheel
@@ -28,8 +28,8 @@ DEMO = Wanted(name="demo", version="1.0")
 
 def ask(*indexes: str, **settings: Any) -> list[Offer]:
     configuration = Configuration(indexes=[place(index) for index in indexes], retries=0, timeout=5.0, **settings)
-    with open_session(configuration) as session:
-        return look_up([DEMO], configuration=configuration, session=session, tell=lambda _: None)[DEMO]
+    with Connection(configuration) as connection:
+        return look_up([DEMO], connection=connection, tell=lambda _: None)[DEMO].offers
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,102 @@
+"""What was read of installed files before: as long as nothing about a file has changed, its digests are known.
+
+The rule is that of git's index (its documentation calls it "racy git"): a file that was changed within the last moments
+may be changed again without a trace in its times, so nothing is kept of it. A file with the memory may be damaged, gone
+or replaced by another process at any moment; then everything is read again.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from envcap.atomic import write_cached
+from envcap.model.facts import Distribution
+from envcap.pins.claims import Claimed, Identity
+from envcap.pins.contents import Digests
+from envcap.store import Store
+
+_DIGEST = 64  # characters of a sha256 in hex
+# Seconds for which a file counts as just changed. More than any file system's clock is coarse; more than the half
+# minute in which Linux may still hide a second change through a memory map; some room for a file server's clock.
+_MOMENT = 60.0
+
+
+class _Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    identity: Identity
+    algorithms: str
+    digests: list[str]
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    site: str
+    files: dict[str, _Known]
+
+
+_FORMAT = 1
+_decoder = msgspec.msgpack.Decoder(_Kept)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Verified:
+    """The memory of one environment, below a folder of the user's cache."""
+
+    def __init__(self, folder: Path, distributions: Iterable[Distribution], *, moment: float = _MOMENT) -> None:
+        self._site = "\n".join(sorted({os.path.dirname(one.path) for one in distributions}))  # noqa: PTH120
+        self._file = folder / hashlib.sha256(os.fsencode(self._site)).hexdigest()
+        self._moment = moment
+        self._held: dict[str, _Known] = {}
+
+    @classmethod
+    def beside(cls, cache: Store, distributions: Iterable[Distribution]) -> "Verified":
+        """Give the memory that belongs to the user's cache of downloaded files."""
+        return cls(cache.root.with_name("verified"), distributions)
+
+    def recall(self, files: Iterable[Claimed]) -> Digests:
+        """Give the digests of those files that have not changed since they were read."""
+        self._held = self._read()
+        found: Digests = {}
+        for file in files:
+            known = self._held.get(file.path)
+            if known is not None and known.identity == file.identity and known.algorithms == file.algorithms:
+                found[file.path] = known.digests
+        return found
+
+    def remember(self, files: Iterable[Claimed], digests: Mapping[str, list[str]], *, looked_at: float) -> None:
+        """Keep what was read of these files, whose identities were taken at `looked_at`, in seconds since the epoch.
+
+        What was known of other files is forgotten. What cannot be written is only read again next time.
+        """
+        latest = int((looked_at - self._moment) * 1e9)
+        kept = {
+            file.path: _Known(file.identity, file.algorithms, digests[file.path])
+            for file in files
+            if file.identity is not None
+            and digests.get(file.path)
+            and max(file.identity.modified, file.identity.changed) < latest
+        }
+        if kept == self._held:
+            return
+        try:
+            content = _encoder.encode(_Kept(_FORMAT, self._site, kept))
+        except UnicodeEncodeError:
+            return  # a file name that is no UTF-8
+        with suppress(OSError):
+            write_cached(self._file, hashlib.sha256(content).hexdigest().encode() + content)
+
+    def _read(self) -> dict[str, _Known]:
+        try:
+            content = self._file.read_bytes()
+        except OSError:
+            return {}
+        if hashlib.sha256(content[_DIGEST:]).hexdigest().encode() != content[:_DIGEST]:
+            return {}
+        try:
+            kept = _decoder.decode(content[_DIGEST:])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return {}  # of another version of envcap
+        return kept.files if (kept.format, kept.site) == (_FORMAT, self._site) else {}
