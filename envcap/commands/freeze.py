@@ -59,6 +59,14 @@ def freeze(
             help="The base image, with or without digest. Default: the official Python image that fits.",
         ),
     ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            envvar="ENVCAP_OFFLINE",
+            help="Ask no network: pin by the caches of envcap, pip and uv on this machine, and carry the rest.",
+        ),
+    ] = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +88,9 @@ def freeze(
         repeat=repeat,
         timeout=timeout,
     )
-    request = FreezeRequest(project=project, name=name, python=python, base=base, override=override, strict=strict)
+    request = FreezeRequest(
+        project=project, name=name, python=python, base=base, override=override, offline=offline, strict=strict
+    )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)
     describe = freeze_document if as_json else describe_freeze
