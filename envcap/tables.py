@@ -10,7 +10,7 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Derivation, Lock, Package, Wheel
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -63,6 +63,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     base: Base
     code: Code
     evaluation: _EvaluationEntry
+    derivation: Derivation | None = None
     data: list[DataInput] = []
     conflicts: list[Conflict] = []
     gaps: list[Gap] = []
@@ -102,6 +103,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 base=lock.base,
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
+                derivation=lock.derivation,
                 data=lock.data,
                 conflicts=lock.conflicts,
                 gaps=lock.gaps,
@@ -166,6 +168,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         data=own.data,
         gaps=own.gaps,
         conflicts=own.conflicts,
+        derivation=own.derivation,
     )
 
 
