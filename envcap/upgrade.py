@@ -3,6 +3,7 @@
 Nothing is run: code, data, declaration, base, system and the recorded runs stay those of the old lock.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -49,6 +50,8 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
     Raises WrongUsageError for what cannot be meant, NotRunError when nothing goes together or an index cannot be
     read, RefusedError when the old lock or a carried file is not what was frozen.
     """
+    from envcap.pins.configuration import read_configuration
+    from envcap.pins.release import pin_releases, require_index
     from envcap.pins.resolve import resolve
     from envcap.pins.target import target_of
 
@@ -64,14 +67,25 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
     wishes = _wishes(request.packages, old)
     store = lock_store(project)
     question = ask(old, wishes, store=store)
+    configuration, target = read_configuration(Path(sys.executable)), target_of(old)
+    for first in [package for package in old.packages if package.name in question.free][:1]:
+        require_index(first.name, first.version, configuration=configuration)
     tell(Progress(kind="step", text=f"resolving for Python {old.python.version}: {_freedom(question.free)}"))
-    resolution = resolve(question, target=target_of(old), environ=environ, tell=tell)
-    moved = moves(old.packages, resolution.versions)
-    if not moved:
+    resolution = resolve(question, target=target, environ=environ, tell=tell)
+    moved = moves(old.packages, resolution.versions) if resolution is not None else []
+    if resolution is None or not moved:
         return Upgraded(lock=old)
     with store.staged() as staged:
-        fresh = _pin(old, moved, store=staged, environ=environ, tell=tell)
-        lock = derive(old, fresh, resolution.requires, name=name, derivation=_derivation(request.name, sha256, moved))
+        fresh = pin_releases(
+            {move.package: move.after for move in moved if move.after is not None},
+            target=target,
+            configuration=configuration,
+            store=staged,
+            cache=download_cache(environ),
+            tell=tell,
+        )
+        derivation = Derivation(name=request.name, sha256=sha256, moved=moved)
+        lock = derive(old, fresh, resolution.requires, name=name, derivation=derivation)
         lockfile.require_no_gaps(lock, strict=request.strict)
         content = lockfile.dump(lock)
     return Upgraded(lock=lock, path=path, sha256=lockfile.write(content, path))
@@ -90,13 +104,13 @@ def ask(lock: Lock, wishes: "Mapping[str, Requirement]", *, store: Store) -> "Qu
     requested = [package.name for package in lock.packages if package.requested] or needed
     free = list(wishes) or [name for name in requested if name not in fixed]
     return Question(
-        wishes=[str(wishes.get(name, name)) for name in needed],
+        wishes=needed,
+        terms={name: str(wish.specifier) for name, wish in wishes.items()},
+        present={package.name: package.version for package in lock.packages},
         kept={package.name: package.version for package in lock.packages if package.name not in free},
         free=free,
-        limits=[
-            *(f"{package.name}=={package.version}" for package in carried),
-            *(str(wish) for name, wish in wishes.items() if name not in needed and wish.specifier),
-        ],
+        firm=[name for name in needed if name not in free],
+        limits=[f"{package.name}=={package.version}" for package in carried],
         wheels=[
             store.require(package.wheel.sha256, package.wheel.name, what="The carried file") for package in carried
         ],
@@ -175,29 +189,6 @@ def _wishes(texts: Sequence[str], lock: Lock) -> "dict[str, Requirement]":
             raise WrongUsageError(f"`{wish.name}` is named twice.")
         wishes[name] = wish
     return wishes
-
-
-def _pin(
-    old: Lock, moved: Sequence[Move], *, store: Store, environ: Mapping[str, str], tell: Tell
-) -> dict[str, Package]:
-    import sys
-
-    from envcap.pins.configuration import read_configuration
-    from envcap.pins.release import pin_releases
-    from envcap.pins.target import target_of
-
-    return pin_releases(
-        {move.package: move.after for move in moved if move.after is not None},
-        target=target_of(old),
-        configuration=read_configuration(Path(sys.executable)),
-        store=store,
-        cache=download_cache(environ),
-        tell=tell,
-    )
-
-
-def _derivation(name: str, sha256: str, moved: list[Move]) -> Derivation:
-    return Derivation(name=name, sha256=sha256, moved=moved)
 
 
 def _as_before(package: Package, before: Package | None) -> Package:

@@ -22,7 +22,7 @@ def upgrade(
     name: Name = "envcap",
     to: Annotated[
         str | None,
-        typer.Option("--to", "--output-name", envvar="ENVCAP_TO", help="The new lock's name. Default: NAME-upgraded."),
+        typer.Option("--to", envvar="ENVCAP_TO", help="The new lock's name. Default: NAME-upgraded."),
     ] = None,
     strict: Strict = False,
     as_json: Json = False,

@@ -7,7 +7,7 @@ from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
 from envcap.errors import NotRunError
 from envcap.model.lock import Package, Wheel
-from envcap.model.progress import Progress, Tell
+from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.pins.answers import Answers
 from envcap.pins.configuration import Configuration, place
 from envcap.pins.connection import Connection
@@ -47,6 +47,12 @@ def pin_releases(
             packages[name] = _package(release, offer, offered=offered, store=store)
             tell(Progress(kind="count", text="pinning what moved", done=len(packages), total=len(releases)))
     return packages
+
+
+def require_index(name: str, version: str, *, configuration: Configuration) -> None:
+    """Raise NotRunError when an index cannot be read: pip would go on without it, as if it had nothing to offer."""
+    with Connection(configuration) as connection:
+        look_up([Wanted(name=name, version=version)], connection=connection, tell=say_nothing)
 
 
 def choose(offers: Sequence[Offer], tags: Sequence[Tag]) -> Offer | None:
