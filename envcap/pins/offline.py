@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution, Facts
+from envcap.model.lock import Package
 from envcap.model.progress import Progress, Tell
 from envcap.pins.answers import Answers
 from envcap.pins.caches.folders import pip_cache_folder, uv_cache_folder
@@ -92,6 +93,7 @@ def pin_offline(
             if kind == "archive" and distribution.direct_url is not None:
                 machine.keep(distribution.direct_url.url, distribution.direct_url.sha256)
         pinned = conclude(classified, carrier=carrier, identified=identified, damages=damages)
+    pinned = msgspec.structs.replace(pinned, packages=[_with_size(package, cache) for package in pinned.packages])
     distant = [
         one
         for one in pinned.packages
@@ -232,6 +234,14 @@ class _Machine:
         with body.open("rb") as file, self._cache.receive(name) as incoming:
             shutil.copyfileobj(file, incoming, 1 << 20)
         return self._cache.path(incoming.sha256, name)
+
+
+def _with_size(package: Package, cache: Store) -> Package:
+    """Give the package with the size of its file, where that is in the cache: HTML pages state none."""
+    path = cache.path(package.wheel.sha256, package.wheel.name)
+    if package.wheel.size is not None or not path.is_file():
+        return package
+    return msgspec.structs.replace(package, wheel=msgspec.structs.replace(package.wheel, size=path.stat().st_size))
 
 
 def _own_digest(rows: Rows) -> str:

@@ -14,7 +14,7 @@ _OLDEST_GLIBC = 5  # of 2.x: what manylinux1 stands for
 
 
 class Target(Data, frozen=True, kw_only=True):
-    """What to resolve for. `version` is `3.11.7`, `short` as in tags (`cp`), `platforms` go from new to old."""
+    """What to resolve for. `version` is `3.11.7`, `short` as in tags (`cp`), `platforms` go from new to old, the plain one first."""
 
     version: str
     implementation: str
@@ -69,6 +69,7 @@ def tags_of(target: Target) -> list[Tag]:
 
 def _platforms(lock: Lock) -> Iterator[str]:
     architecture = lock.system.architecture
+    yield f"linux_{architecture}"
     numbers = [int(number) for number in re.findall(r"\d+", lock.system.libc_version)[:2]]
     minor = numbers[1] if len(numbers) == 2 else 0
     if lock.system.libc == "musl":
@@ -78,4 +79,3 @@ def _platforms(lock: Lock) -> Iterator[str]:
             yield f"manylinux_2_{number}_{architecture}"
             if (2, number) in _LEGACY:
                 yield f"{_LEGACY[2, number]}_{architecture}"
-    yield f"linux_{architecture}"

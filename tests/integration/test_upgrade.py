@@ -131,34 +131,27 @@ def test_with_nothing_newer_nothing_is_written(case: Case) -> None:
     assert {path: path.read_bytes() for path in case.envcap.project.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["nothing-such"], 2, "`nothing-such` is not in the lock"),
-        (["alpha @ https://files.example.org/a.whl"], 2, "no address"),
-        (["!!"], 2, "`!!` cannot be upgraded"),
-        (["alpha", "Alpha"], 2, "named twice"),
-        (["--to", "envcap"], 2, "cannot be called `envcap`"),
-        (["--to", "a.b"], 2, "`a.b` cannot name a lock"),
-        (["--name", "other"], 2, "no lock `pylock.other.toml`"),
-        (["alpha==99"], 3, "Cannot install alpha==99"),
-        (["alpha==1.0", "beta>=2"], 3, "alpha 1.0 depends on beta<2"),
-    ],
-)
-def test_what_cannot_be_is_said_and_nothing_is_written(case: Case, words: list[str], code: int, said: str) -> None:
-    if said.startswith("alpha 1.0"):
-        pages = (case.envcap.project.parent / "shelf" / "simple" / "alpha" / "index.html").write_text("")
-        assert pages == 0
-        case.shelf.put("alpha", "1.0", "beta<2", "gamma")
-        case.shelf.put("beta", "2.0")
+IMPOSSIBLE = [
+    (["nothing-such"], 2, "`nothing-such` is not in the lock"),
+    (["alpha @ https://files.example.org/a.whl"], 2, "no address"),
+    (["!!"], 2, "`!!` cannot be upgraded"),
+    (["alpha", "Alpha"], 2, "named twice"),
+    (["--to", "envcap"], 2, "cannot be called `envcap`"),
+    (["--to", "a.b"], 2, "`a.b` cannot name a lock"),
+    (["--name", "other"], 2, "no lock `pylock.other.toml`"),
+    (["alpha==99"], 3, "Cannot install alpha==99"),
+    (["alpha==1.5", "beta>=2"], 3, "alpha 1.5 depends on beta<2"),
+]
+
+
+def test_what_cannot_be_is_said_and_nothing_is_written(case: Case) -> None:
+    case.shelf.put("alpha", "1.5", "beta<2", "gamma")
+    case.shelf.put("beta", "2.0")
     before = sorted(case.envcap.project.rglob("*"))
-    result = case(*words)
-    assert (result.code, said in result.err) == (code, True), result.err
-    assert "Error" not in result.err.replace("ERROR", "")
-    assert sorted(case.envcap.project.rglob("*")) == before
-
-
-def test_an_index_that_cannot_be_read_is_named(case: Case) -> None:
+    for words, code, said in IMPOSSIBLE:
+        result = case(*words)
+        assert (result.code, said in result.err) == (code, True), result.err
+        assert sorted(case.envcap.project.rglob("*")) == before
     result = case.envcap("upgrade", env={"PIP_INDEX_URL": "http://127.0.0.1:9/simple/", "PIP_RETRIES": "0"})
     assert result.code == 3
     assert "`http://127.0.0.1:9/simple/alpha/` cannot be read" in result.err

@@ -50,9 +50,9 @@ def write_wheel(
     lines = ["Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: true", *(f"Tag: {tag}" for tag in tags)]
     content: dict[str, str | bytes] = {
         f"{name}.py": f"VERSION = {version!r}\n",
-        **files,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "\n".join([*lines, *([f"Build: {build}"] if build else [])]) + "\n",
+        **files,
     }
     rows = io.StringIO(newline="")
     write = csv.writer(rows, lineterminator="\n").writerow
