@@ -11,6 +11,7 @@ from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Derivation, Lock, Package, Wheel
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -64,6 +65,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     code: Code
     evaluation: _EvaluationEntry
     derivation: Derivation | None = None
+    numerics: Numerics = Numerics()
     data: list[DataInput] = []
     conflicts: list[Conflict] = []
     gaps: list[Gap] = []
@@ -104,6 +106,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
                 derivation=lock.derivation,
+                numerics=lock.numerics,
                 data=lock.data,
                 conflicts=lock.conflicts,
                 gaps=lock.gaps,
@@ -169,6 +172,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         gaps=own.gaps,
         conflicts=own.conflicts,
         derivation=own.derivation,
+        numerics=own.numerics,
     )
 
 

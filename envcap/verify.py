@@ -11,6 +11,7 @@ from envcap.compare.artifact import judge_artifact
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
 from envcap.compare.number import judge_metric
+from envcap.compare.numerics import compare_numerics
 from envcap.config import STDOUT_JSON
 from envcap.engines import open_engine
 from envcap.engines.engine import Engine
@@ -18,11 +19,15 @@ from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageErro
 from envcap.evaluate.collect import collect_artifacts, collect_metrics
 from envcap.model.evaluation import Artifact, Metric
 from envcap.model.facts import Facts
+from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
 from envcap.model.lock import Lock
+from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
 from envcap.model.verdict import Check, Judgement
+from envcap.numerics import measure
+from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
 from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
@@ -69,14 +74,15 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             outcome = engine.run(image, task, results=results, tell=tell)
             _require_ended_well(outcome, lock, request)
             checks = judge_outputs(lock, results, stdout=outcome.stdout, store=lock_store(project))
-        findings = compare_environment(lock, facts)
+            numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
+        findings = [*compare_environment(lock, facts), *compare_numerics(lock.numerics, numerics)]
         verdict, reasons = conclude(checks, findings)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
             checks=checks,
             findings=findings,
-            gaps=lock.gaps,
+            gaps=[*lock.gaps, *numerics_gaps],
             notes=list(engine.not_rebuilt),
             engine=engine.name,
             image=image.reference,
@@ -178,6 +184,15 @@ def _probe(engine: Engine, image: Image, *, gpus: list[str] | None) -> Facts:
     """Run the same probe that described the live environment at freeze."""
     with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
         return read_outcome(engine.run(image, probe_task(gpus=gpus), results=Path(name), tell=say_nothing))
+
+
+def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | None) -> tuple[Numerics, list[Gap]]:
+    """Take the numeric fingerprint inside, where the frozen environment had anything to compute with."""
+    if not lock.numerics.operations:
+        return Numerics(), []
+    with tempfile.TemporaryDirectory(prefix="envcap-numerics-") as name:
+        outcome = engine.run(image, numerics_task(gpus=gpus), results=Path(name), tell=say_nothing)
+    return measure.read_outcome(outcome)
 
 
 def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
