@@ -1,6 +1,6 @@
 """Lets `python -m envcap` do what the `envcap` command does."""
 
-from envcap.cli import main
+from envcap.start import main
 
 if __name__ == "__main__":
     main()

@@ -2,8 +2,6 @@
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +52,9 @@ def _from_os(error: OSError) -> EnvcapError:
 
 
 def _from_bug(error: Exception) -> EnvcapError:
+    import tempfile
+    import traceback
+
     from envcap.redact import redact_text
 
     text = f"envcap {__version__}, Python {sys.version.split()[0]}\n{''.join(traceback.format_exception(error))}"

@@ -43,6 +43,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     override: Override = Override()
     offline: bool = False
     strict: bool = False
+    refresh: bool = False
 
 
 class Frozen(Data, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ def _learn(
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     data = measure_data(project, declaration.data)
     tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
-    pinned = _pin(facts, store, offline=request.offline, environ=environ, tell=tell)
+    pinned = _pin(facts, store, request, environ=environ, tell=tell)
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))
     base, base_gaps = resolve_base(facts, explicit=request.base, offline=request.offline)
@@ -134,16 +135,24 @@ def _learn(
     )
 
 
-def _pin(facts: Facts, store: Store, *, offline: bool, environ: Mapping[str, str], tell: Tell) -> "Pinned":
+def _pin(facts: Facts, store: Store, request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) -> "Pinned":
     from envcap.pins.configuration import read_configuration as read_pip_configuration
     from envcap.pins.offline import pin_offline
     from envcap.pins.pip import pin
 
     configuration = read_pip_configuration(Path(facts.executable))
     cache = download_cache(environ)
-    if offline:
-        return pin_offline(facts, configuration=configuration, store=store, cache=cache, environ=environ, tell=tell)
-    return pin(facts, configuration=configuration, store=store, cache=cache, tell=tell)
+    if not request.offline:
+        return pin(facts, configuration=configuration, store=store, cache=cache, tell=tell, refresh=request.refresh)
+    return pin_offline(
+        facts,
+        configuration=configuration,
+        store=store,
+        cache=cache,
+        environ=environ,
+        tell=tell,
+        refresh=request.refresh,
+    )
 
 
 def _require_project(project: Path) -> Path:

@@ -14,7 +14,7 @@ FLOORS = {
     0: {"model", "errors"},
     2: {"probe", "pins", "project", "evaluate", "render", "engines", "numerics", "compare", "report"},
     3: {"freeze", "build", "verify", "diff", "show", "export", "doctor", "upgrade"},
-    4: {"commands", "cli", "ending", "__main__"},
+    4: {"commands", "cli", "ending", "start", "__main__"},
 }
 ROOMS = 2  # here each folder is a room of its own, and no room knows another
 GROUND = 1  # a single file at the top, where no other floor names it

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from envcap.atomic import replacing, write_bytes
+from envcap.atomic import replacing, write_bytes, write_cached
 
 OLD = b"old " * 100
 NEW = b"new " * 100
@@ -125,3 +125,19 @@ def test_the_file_is_as_open_as_the_user_has_said(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_can_be_learned_again_is_written_for_its_user_alone(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "cached"
+    for content in (b"one", b"other"):
+        write_cached(target, content)
+        assert target.read_bytes() == content
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in target.parent.iterdir()] == ["cached"]
+
+
+def test_a_cached_file_that_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cached" / "sub").mkdir(parents=True)
+    with pytest.raises(OSError, match="cached"):
+        write_cached(tmp_path / "cached", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["cached"]

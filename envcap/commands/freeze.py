@@ -67,6 +67,14 @@ def freeze(
             help="Ask no network: pin by the caches of envcap, pip and uv on this machine, and carry the rest.",
         ),
     ] = False,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            envvar="ENVCAP_REFRESH",
+            help="Ask the indexes and read every installed file again, whatever is remembered of them.",
+        ),
+    ] = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -89,7 +97,14 @@ def freeze(
         timeout=timeout,
     )
     request = FreezeRequest(
-        project=project, name=name, python=python, base=base, override=override, offline=offline, strict=strict
+        project=project,
+        name=name,
+        python=python,
+        base=base,
+        override=override,
+        offline=offline,
+        strict=strict,
+        refresh=refresh,
     )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)

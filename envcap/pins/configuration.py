@@ -9,13 +9,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
-from envcap.process import capture
 from envcap.redact import strip_credentials
 
 # Later sections win, as in pip's ConfigOptionParser.
@@ -80,11 +78,9 @@ def read_configuration(python: Path) -> Configuration:
 
     Raises NotRunError when no pip can tell, or when a setting cannot be understood.
     """
-    with ThreadPoolExecutor(max_workers=1) as beside:  # an import that takes about as long as pip does
-        default_index = beside.submit(_default_index)
-        pip, listing = _list_settings(python)
-        settings = parse_listing(listing)
-        return configure(_settle(settings, pip=pip), default_index=default_index.result())
+    pip, listing = _list_settings(python)
+    settings = parse_listing(listing)
+    return configure(_settle(settings, pip=pip), default_index=_default_index())
 
 
 def parse_listing(text: str) -> list[Setting]:
@@ -171,9 +167,13 @@ def strip_broken(address: str) -> str:
 
 def _default_index() -> str:
     """Give the index that pip uses when none is configured."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+    try:
+        from pip._internal.models.index import PyPI  # not public, but one small module, and 0.3 s sooner there
+    except ImportError:
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-    return PYPI_SIMPLE_ENDPOINT
+        return PYPI_SIMPLE_ENDPOINT
+    return str(PyPI.simple_url)
 
 
 def _list_settings(python: Path) -> tuple[Sequence[str], str]:
@@ -182,6 +182,8 @@ def _list_settings(python: Path) -> tuple[Sequence[str], str]:
     The environment's own pip knows its site configuration; envcap's pip may work on it from outside; and where the
     environment is too old for that, envcap's pip still knows the user's and the machine's configuration.
     """
+    from envcap.process import capture
+
     own = [sys.executable, "-m", "pip"]
     attempts = ([str(python), "-m", "pip"], [*own, "--python", str(python)], own)
     for pip in attempts:
@@ -205,6 +207,8 @@ def _settle(settings: Sequence[Setting], *, pip: Sequence[str]) -> list[Setting]
     """Give each key once, with the value that pip would use."""
     if len({(section, option) for section, option, _ in settings}) == len(settings):
         return list(settings)
+    from envcap.process import capture
+
     done = capture(
         [*pip, "config", "debug"], purpose="Reading pip's configuration", env=_environment(os.environ), check=False
     )

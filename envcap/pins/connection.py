@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 from envcap import __version__
 from envcap.pins.configuration import Configuration
-from envcap.pins.direct import Reply, Server
-from envcap.pins.tls import is_trusted, trusting, verifying
 
 if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
     import requests
+
+    from envcap.pins.direct import Reply, Server
 
 _PORTS = {"https": 443, "http": 80}
 _PAGES = {200, 403, 404, 410}
@@ -94,6 +94,7 @@ class Connection:
         import requests
         import urllib3
 
+        from envcap.pins.direct import Reply
         from envcap.pins.session import explain
 
         try:
@@ -121,6 +122,8 @@ class Connection:
 
     def _open(self, scheme: str, host: str, port: int | None, has_login: bool) -> Server | None:  # noqa: FBT001
         """Give the server of an origin, or None where the plain way may not be taken to it."""
+        from envcap.pins.direct import Server
+
         known = [*self.configuration.indexes, *self.configuration.find_links]
         logins = {urlsplit(place.url).hostname for place in known if place.login is not None}
         if self._special or has_login or host in logins or scheme not in _PORTS or not host.isascii():
@@ -133,6 +136,8 @@ class Connection:
         )
 
     def _context(self, host: str, port: int | None) -> ssl.SSLContext:
+        from envcap.pins.tls import is_trusted, trusting, verifying
+
         if is_trusted(self.configuration, host=host, port=port):
             return trusting(self.configuration)
         if self._verifying is None:

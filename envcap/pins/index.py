@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from envcap.errors import NotRunError
@@ -13,9 +14,11 @@ from envcap.model.struct import Data
 from envcap.pins.answers import Answer, Answers
 from envcap.pins.configuration import Configuration, Place
 from envcap.pins.connection import Connection
-from envcap.pins.direct import Reply
 from envcap.pins.pages import ACCEPT, JSON, Offer, Wanted, read_html, read_json, wheels_of
 from envcap.pins.threads import run_each
+
+if TYPE_CHECKING:
+    from envcap.pins.direct import Reply
 
 _THREADS = 8
 _NOT_HERE = {403, 404, 410}  # some mean by 403 that they have no such project

@@ -36,6 +36,7 @@ from envcap.pins.pages import Offer, Wanted
 from envcap.pins.pip import conclude, find_damages
 from envcap.pins.record import Rows, compare_records, installed_rows, wheel_rows
 from envcap.pins.repack import CannotRepackError, wheel_file_name
+from envcap.pins.verified import Verified
 from envcap.redact import strip_credentials
 from envcap.store import Store, file_sha256
 
@@ -73,13 +74,15 @@ def pin_offline(
     cache: Store,
     environ: Mapping[str, str],
     tell: Tell,
+    refresh: bool = False,
 ) -> Pinned:
     """Give what `pin` gives, from this machine alone. Files that `build` will want are copied to `cache`.
 
     Raises NotRunError when a configured folder cannot be read.
     """
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
-    damages = find_damages(classified, tell=tell)
+    verified = Verified.beside(cache, facts.distributions)
+    damages = find_damages(classified, verified=verified, refresh=refresh, tell=tell)
     with NoConnection(configuration) as connection:
         machine = _Machine(connection, cache=cache, environ=environ)
         offered = _Known(connection=connection, cache=cache, machine=machine)

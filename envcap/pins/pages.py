@@ -1,13 +1,13 @@
 """What an index page says about one release: JSON (PEP 691) or HTML (PEP 503) in, offers out. Pure."""
 
+import codecs
 import functools
+import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import msgspec
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
@@ -67,6 +67,11 @@ class _Project(msgspec.Struct):
 
 _Listed = TypeVar("_Listed", _File, Offer)
 _decoder = msgspec.json.Decoder(_Project)
+_file_decoder = msgspec.json.Decoder(_File)
+_BEGIN = b'{"filename":'
+_END = 1 << 16  # bytes at either end of a page where `meta` is
+_API_VERSION = re.compile(rb'"api-version"\s*:\s*"([^"]*)"')
+_PLAIN_VERSION = re.compile(r"[A-Za-z0-9.+!_]+")
 
 
 def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> list[Offer]:
@@ -74,14 +79,9 @@ def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> li
 
     Raises NotRunError when the page is not what the PEP describes.
     """
-    try:
-        project = _decoder.decode(page)
-    except msgspec.MsgspecError as error:
-        raise NotRunError(f"`{index}` cannot be read: its JSON page is not as PEP 691 has it: {error}.") from error
-    if project.meta.api_version.partition(".")[0] != "1":
-        raise NotRunError(
-            f"`{index}` cannot be read: it speaks version {project.meta.api_version} of the Simple API, envcap knows 1."
-        )
+    files = scan(page, wanted)
+    if files is None:
+        files = wheels_of(wanted, _parse(page, index))
     return [
         Offer(
             filename=file.filename,
@@ -91,8 +91,57 @@ def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> li
             index=index,
             yanked=file.yanked is not False,
         )
-        for file in wheels_of(wanted, project.files)
+        for file in files
     ]
+
+
+def _parse(page: bytes, index: str | None) -> list[_File]:
+    """Give every file of a page. Raises as `read_json` does."""
+    try:
+        project = _decoder.decode(page)
+    except msgspec.MsgspecError as error:
+        raise NotRunError(f"`{index}` cannot be read: its JSON page is not as PEP 691 has it: {error}.") from error
+    if project.meta.api_version.partition(".")[0] != "1":
+        raise NotRunError(
+            f"`{index}` cannot be read: it speaks version {project.meta.api_version} of the Simple API, envcap knows 1."
+        )
+    return project.files
+
+
+def scan(page: bytes, wanted: Wanted) -> list[_File] | None:
+    """Give the wheels that are spelt exactly as wanted, or None where the page must be parsed to know them.
+
+    A page has all releases of all time, some megabytes, of which one release is a hundredth. Only a page is scanned
+    in which every quote is the end of a string, every file's object begins with its name, and the version of the API
+    is stated once and known: then what is found is what parsing finds. Where nothing is found, parsing decides.
+    """
+    if not (_PLAIN_VERSION.fullmatch(wanted.version) and _can_be_scanned(page)):
+        return None
+    spelt = f"-{wanted.version}-".encode()
+    files: list[_File] = []
+    place = page.find(spelt)
+    while place >= 0:
+        start = page.rfind(_BEGIN, 0, place)
+        following = page.find(_BEGIN, place)
+        # The last object ends where the list does.
+        end = page.rfind(b"}", 0, following) + 1 if following >= 0 else page.find(b"}]", place) + 1
+        if start < 0 or end <= place:
+            return None
+        try:
+            file = _file_decoder.decode(memoryview(page)[start:end])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        if f"-{wanted.version}-" in file.filename and _is_of(wanted, file.filename):
+            files.append(file)
+        place = page.find(spelt, end)
+    return files or None
+
+
+def _can_be_scanned(page: bytes) -> bool:
+    if not (page.startswith(b"{") and page.endswith(b"}")) or b"\\" in page:
+        return False
+    versions = {match[1] for part in (page[:_END], page[-_END:]) for match in _API_VERSION.finditer(part)}
+    return len(versions) == 1 and versions.pop().partition(b".")[0] == b"1"
 
 
 def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None) -> list[Offer]:
@@ -100,25 +149,34 @@ def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None)
 
     Raises NotRunError when it says that it is of a version which we do not know (PEP 629).
     """
-    from pypi_simple import UnsupportedRepoVersionError
-    from pypi_simple.html import RepositoryPage
+    from envcap.pins.links import read_links
 
-    try:
-        links = RepositoryPage.from_html(page, base_url=url, from_encoding=encoding).links
-    except UnsupportedRepoVersionError as error:
-        raise NotRunError(f"`{strip_credentials(url)}` cannot be read: {error}.") from error
     offers: list[Offer] = []
-    for link in links:
-        target, fragment = urldefrag(link.url)
+    links = read_links(page.decode(_known(encoding), errors="replace"))
+    if links.version is not None and links.version.partition(".")[0] != "1":
+        raise NotRunError(
+            f"`{strip_credentials(url)}` cannot be read: it speaks version {links.version} of the Simple API, "
+            "envcap knows 1."
+        )
+    # A <base> may be relative itself, to where the page was found.
+    start = urljoin(url, links.start) if links.start is not None else url
+    for link in links.links:
+        target, fragment = urldefrag(urljoin(start, link.target))
         filename = unquote(urlsplit(target).path.rpartition("/")[2])
         if not filename.endswith(".whl"):
             continue
         algorithm, _, digest = fragment.partition("=")
         sha256 = _digest(digest) if algorithm == "sha256" else None
-        offers.append(
-            Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=_has(link.attrs, "data-yanked"))
-        )
+        offers.append(Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=link.yanked))
     return offers
+
+
+def _known(encoding: str | None) -> str:
+    """Give a name that can be decoded with: what the server says if Python knows it, else UTF-8, as in pip."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name
+    except LookupError:
+        return "utf-8"
 
 
 def wheels_of(wanted: Wanted, files: Sequence[_Listed]) -> list[_Listed]:
@@ -141,11 +199,15 @@ def _is_of(wanted: Wanted, filename: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _same_name(name: str, wanted: str) -> bool:
+    from packaging.utils import canonicalize_name
+
     return canonicalize_name(name) == wanted
 
 
 @functools.lru_cache(maxsize=4096)
 def _same_version(version: str, wanted: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(version.replace("_", "-")) == Version(wanted)
     except InvalidVersion:
@@ -157,7 +219,3 @@ def _digest(text: str | None) -> str | None:
     if text is None or len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
         return None
     return text.lower()
-
-
-def _has(attributes: Any, name: str) -> bool:
-    return name in (attributes or {})

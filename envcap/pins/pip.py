@@ -20,6 +20,7 @@ from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
 from envcap.pins.pages import Wanted
 from envcap.pins.threads import run_each
+from envcap.pins.verified import Verified
 from envcap.store import Store
 
 _THREADS = 8
@@ -35,15 +36,17 @@ def pin(
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
     Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. What an index
-    said within the last day is believed where it leads to a proven wheel, unless `refresh` is set; in every other case
-    the index is asked. Raises NotRunError when an index cannot be read.
+    said within the last day is believed where it leads to a proven wheel, and what was read of an installed file while
+    nothing about it has changed, unless `refresh` is set; in every other case the index is asked and the file is read.
+    Raises NotRunError when an index cannot be read.
     """
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
-    damages = find_damages(classified, tell=tell)
+    verified = Verified.beside(cache, facts.distributions)
+    damages = find_damages(classified, verified=verified, refresh=refresh, tell=tell)
     with Connection(configuration) as connection:
         offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
-        inquiry = _Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
+        inquiry = Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
         identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
         pinned = conclude(classified, carrier=carrier, identified=identified, damages=damages)
         return msgspec.structs.replace(pinned, packages=_with_sizes(pinned.packages, connection=connection))
@@ -66,7 +69,7 @@ def conclude(
     )
 
 
-class _Inquiry:
+class Inquiry:
     """Finds out which wheel each distribution was installed from: looks up what is on offer, and proves."""
 
     def __init__(self, carrier: Carrier, *, connection: Connection, answers: Answers, tell: Tell) -> None:
@@ -104,9 +107,10 @@ class _Inquiry:
         return known
 
 
-def find_damages(classified: Classified, *, tell: Tell) -> dict[str, Damage]:
+def find_damages(classified: Classified, *, verified: Verified, refresh: bool, tell: Tell) -> dict[str, Damage]:
     """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
-    damages = check_files([distribution for distribution, _ in classified], tell=tell)
+    distributions = [distribution for distribution, _ in classified]
+    damages = check_files(distributions, tell=tell, verified=verified, refresh=refresh)
     pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
     return {path: damage for path, damage in damages.items() if path in pinned}
 

@@ -14,7 +14,7 @@ _OLDEST_GLIBC = 5  # of 2.x: what manylinux1 stands for
 
 
 class Target(Data, frozen=True, kw_only=True):
-    """What to resolve for. `version` is `3.11.7`, `short` as in tags (`cp`), `platforms` the plain one, then new to old."""
+    """What to resolve for. `version` is `3.11.7`, `short` as in tags, `platforms` the plain one, then new to old."""
 
     version: str
     implementation: str

@@ -1,15 +1,18 @@
 """The one place that writes to the terminal: results to standard output, talk to standard error."""
 
+from __future__ import annotations
+
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from envcap.errors import EnvcapError
-from envcap.model.progress import Progress
-
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from rich.status import Status
+
+    from envcap.errors import EnvcapError
+    from envcap.model.progress import Progress
 
 _SECONDS_BETWEEN_COUNTS = 5.0  # where lines cannot be overwritten
 
@@ -25,7 +28,7 @@ class Talk:
         self._status: Status | None = None
         self._last_count = 0.0
 
-    def __enter__(self) -> "Talk":
+    def __enter__(self) -> Talk:
         return self
 
     def __exit__(
