@@ -25,6 +25,7 @@ def test_the_help_in_the_readme_is_the_help() -> None:
 
 def test_every_option_in_the_readme_exists() -> None:
     known = set(re.findall(r"--[a-z-]+", help_of() + "".join(map(help_of, VERBS))))
+    # those of pip, of uv, and of the bench
     elsewhere = {"--no-deps", "--require-hashes", "--generate-hashes", "--offline", "--slow"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - known - elsewhere == set()
 
