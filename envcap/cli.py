@@ -12,6 +12,7 @@ from envcap.commands.doctor import doctor
 from envcap.commands.export import export
 from envcap.commands.freeze import freeze
 from envcap.commands.show import show
+from envcap.commands.upgrade import upgrade
 from envcap.commands.verify import verify
 from envcap.ending import end
 from envcap.report.console import show_result
@@ -38,7 +39,7 @@ def start(
         raise typer.Exit
 
 
-for command in (freeze, build, verify, diff, show, export, doctor):
+for command in (freeze, build, verify, diff, upgrade, show, export, doctor):
     app.command()(command)
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envcap import __version__, lockfile
 from envcap.config import Override, declare, read_configuration
@@ -25,6 +26,9 @@ from envcap.project.inputs import changed_data, measure_data
 from envcap.requirements import relate, with_dependencies
 from envcap.store import Store
 
+if TYPE_CHECKING:
+    from envcap.pins.carry import Pinned
+
 _LARGEST_KEPT_ARTIFACT = 64 << 20  # bytes; of larger ones the lock holds the digest only
 _PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
 
@@ -37,6 +41,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     python: Path | None = None
     base: str | None = None
     override: Override = Override()
+    offline: bool = False
     strict: bool = False
     refresh: bool = False
 
@@ -83,23 +88,14 @@ def _learn(
 ) -> Lock:
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
     from envcap.pins.base_image import resolve_base
-    from envcap.pins.declared import read_every_index
-    from envcap.pins.pip import pin
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     data = measure_data(project, declaration.data)
     tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
-    pinned = pin(
-        facts,
-        configuration=read_every_index(Path(facts.executable), project=project, environ=environ),
-        store=store,
-        cache=download_cache(environ),
-        tell=tell,
-        refresh=request.refresh,
-    )
+    pinned = _pin(facts, store, request, environ=environ, tell=tell)
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))
-    base, base_gaps = resolve_base(facts, explicit=request.base)
+    base, base_gaps = resolve_base(facts, explicit=request.base, offline=request.offline)
 
     before = fingerprints(project, declaration)
     runs = run_reference(declaration, project=project, env=env, interpreter=Path(facts.executable), tell=tell)
@@ -136,6 +132,27 @@ def _learn(
         ],
         numerics=numerics,
         conflicts=relations.conflicts,
+    )
+
+
+def _pin(facts: Facts, store: Store, request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) -> "Pinned":
+    from envcap.pins.declared import read_every_index
+    from envcap.pins.offline import pin_offline
+    from envcap.pins.pip import pin
+
+    project = _require_project(request.project)
+    configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
+    cache = download_cache(environ)
+    if not request.offline:
+        return pin(facts, configuration=configuration, store=store, cache=cache, tell=tell, refresh=request.refresh)
+    return pin_offline(
+        facts,
+        configuration=configuration,
+        store=store,
+        cache=cache,
+        environ=environ,
+        tell=tell,
+        refresh=request.refresh,
     )
 
 

@@ -51,10 +51,24 @@ def _complaints(lock: Lock) -> Iterator[str]:
     yield from _complaints_about_packages(lock.packages)
     yield from _complaints_about_variables(lock.system.environment)
     yield from _complaints_about_runs(lock.runs)
+    yield from _complaints_about_derivation(lock)
     try:
         check_declaration(lock.declaration)
     except WrongUsageError as error:
         yield error.message.rstrip(".")
+
+
+def _complaints_about_derivation(lock: Lock) -> Iterator[str]:
+    if lock.derivation is None:
+        return
+    if LOCK_NAME.fullmatch(lock.derivation.name) is None:
+        yield f"it says that it was made from {_show(lock.derivation.name)}, which cannot name a lock"
+    versions = {package.name: package.version for package in lock.packages}
+    for move in lock.derivation.moved:
+        if any(has_control_characters(text) for text in (move.package, move.before or "", move.after or "")):
+            yield f"it says that {_show(move.package)} moved, in words that are no name or version"
+        if move.before == move.after or versions.get(move.package) != move.after:
+            yield f"it says that {_show(move.package)} moved to {_show(move.after or 'nothing')}, and it did not"
 
 
 def _complaints_about_variables(variables: dict[str, str]) -> Iterator[str]:
@@ -105,6 +119,8 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
     yield "the code", lock.code.archive
     if lock.code.patch is not None:
         yield "the patch", lock.code.patch
+    if lock.derivation is not None:
+        yield "the lock that it was made from", lock.derivation.sha256
     for item in lock.data:
         yield f"the data {_show(item.path)}", item.sha256
     for run in lock.runs:

@@ -32,6 +32,7 @@ from envcap.places import lock_store
 from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
+from envcap.report.derivation import describe_derivation
 from envcap.store import Store
 
 
@@ -78,7 +79,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
         verdict, reasons = conclude(checks, findings)
         judgement = Judgement(
             verdict=verdict,
-            reasons=reasons,
+            reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
             checks=checks,
             findings=findings,
             gaps=[*lock.gaps, *numerics_gaps],

@@ -59,6 +59,14 @@ def freeze(
             help="The base image, with or without digest. Default: the official Python image that fits.",
         ),
     ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            envvar="ENVCAP_OFFLINE",
+            help="Ask no network: pin by the caches of envcap, pip and uv on this machine, and carry the rest.",
+        ),
+    ] = False,
     refresh: Annotated[
         bool,
         typer.Option(
@@ -89,7 +97,14 @@ def freeze(
         timeout=timeout,
     )
     request = FreezeRequest(
-        project=project, name=name, python=python, base=base, override=override, strict=strict, refresh=refresh
+        project=project,
+        name=name,
+        python=python,
+        base=base,
+        override=override,
+        offline=offline,
+        strict=strict,
+        refresh=refresh,
     )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)

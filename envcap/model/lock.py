@@ -78,6 +78,22 @@ class DataInput(Table, frozen=True, kw_only=True):
     sha256: str
 
 
+class Move(Table, frozen=True, kw_only=True):
+    """One package that an upgrade changed: `before` is None where it came in, `after` where it is no longer needed."""
+
+    package: str  # normalised
+    before: str | None = None
+    after: str | None = None
+
+
+class Derivation(Table, frozen=True, kw_only=True):
+    """Which lock this one was made from without running anything: the recorded runs are those of that lock."""
+
+    name: str
+    sha256: str  # of that lock's bytes
+    moved: list[Move]
+
+
 class Lock(Data, frozen=True, kw_only=True):
     """The whole lock, free of its file format (which `lockfile.py` and `tables.py` alone know)."""
 
@@ -95,4 +111,5 @@ class Lock(Data, frozen=True, kw_only=True):
     data: list[DataInput] = []
     gaps: list[Gap] = []
     conflicts: list[Conflict] = []
+    derivation: Derivation | None = None  # None where the runs were made with these very packages
     numerics: Numerics = Numerics()

@@ -1,7 +1,9 @@
 """Choose the base image and resolve it to a digest: through the Docker engine, else at the registry itself."""
 
+import os
 import re
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -42,19 +44,24 @@ class _Resolved(Data, frozen=True, kw_only=True):
     manifest_digest: str | None = None
 
 
-def resolve_base(facts: Facts, *, explicit: str | None) -> tuple[Base, list[Gap]]:
+_Asking = tuple[Callable[[str, str], _Resolved], ...]
+
+
+def resolve_base(facts: Facts, *, explicit: str | None, offline: bool = False) -> tuple[Base, list[Gap]]:
     """Give the base image for an environment, with a Gap where its digest could not be learned.
 
-    `explicit` is what the user asked for, with or without a digest; when it cannot be resolved, that is an error
-    and not a Gap: WrongUsageError for a bad form, NotRunError when nobody knows it.
+    With `offline` only an engine of this machine is asked, and only for images that it has. `explicit` is what the
+    user asked for, with or without a digest; when it cannot be resolved, that is an error and not a Gap:
+    WrongUsageError for a bad form, NotRunError when nobody knows it.
     """
     kind = _PLATFORMS.get(facts.system.architecture, f"linux/{facts.system.architecture}")
+    asking: _Asking = (_ask_engine_here,) if offline else (_ask_engine, _ask_registry)
     if explicit is not None:
-        return _resolve_explicit(explicit, kind), []
+        return _resolve_explicit(explicit, kind, asking), []
     failures: list[str] = []
     candidates = candidate_references(facts)
     for reference in candidates:
-        resolved = _resolve(reference, kind, failures)
+        resolved = _resolve(reference, kind, asking, failures)
         if resolved is not None:
             return _base(reference, resolved, kind), []
     gap = Gap(
@@ -91,7 +98,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
-def _resolve_explicit(explicit: str, kind: str) -> Base:
+def _resolve_explicit(explicit: str, kind: str, asking: _Asking) -> Base:
     match = _WITH_DIGEST.fullmatch(explicit)
     reference = match["reference"] if match else explicit
     if _REFERENCE.fullmatch(reference) is None:
@@ -101,7 +108,7 @@ def _resolve_explicit(explicit: str, kind: str) -> Base:
     if match:
         return Base(reference=reference, digest=match["digest"], platform=kind)
     failures: list[str] = []
-    resolved = _resolve(reference, kind, failures)
+    resolved = _resolve(reference, kind, asking, failures)
     if resolved is None:
         raise NotRunError(
             f"The base image `{reference}` could not be resolved to a digest: {'; '.join(failures)}.",
@@ -120,9 +127,9 @@ def _base(reference: str, resolved: _Resolved, kind: str) -> Base:
     )
 
 
-def _resolve(reference: str, kind: str, failures: list[str]) -> _Resolved | None:
-    """Ask the engine, which knows the user's mirrors and logins, then the registry."""
-    for ask in (_ask_engine, _ask_registry):
+def _resolve(reference: str, kind: str, asking: _Asking, failures: list[str]) -> _Resolved | None:
+    """Ask the engine, which knows the user's mirrors and logins, then the registry; offline, an engine here alone."""
+    for ask in asking:
         try:
             return ask(reference, kind)
         except LookupError as error:  # noqa: PERF203  (two turns)
@@ -150,6 +157,25 @@ def _ask_engine(reference: str, kind: str) -> _Resolved:
         raise LookupError(f"the Docker engine finds no `{reference}`") from error
     except DockerException as error:
         raise LookupError("no Docker engine answers") from error
+
+
+def _ask_engine_here(reference: str, kind: str) -> _Resolved:
+    """Ask an engine on a socket of this machine which digest an image had when it was pulled."""
+    import docker
+    from docker.errors import DockerException
+
+    del kind
+    if not os.environ.get("DOCKER_HOST", "unix:").startswith("unix:"):
+        raise LookupError("`--offline` does not ask a Docker engine of another machine")
+    try:
+        with closing(docker.from_env(timeout=_SECONDS)) as client:
+            digests = client.images.get(reference).attrs.get("RepoDigests") or []
+    except DockerException as error:
+        why = f"no Docker engine of this machine has `{reference}`, and `--offline` asks no registry"
+        raise LookupError(why) from error
+    if not digests:
+        raise LookupError(f"the Docker engine knows no digest of `{reference}`")
+    return _Resolved(digest=str(digests[0]).rpartition("@")[2])
 
 
 def _ask_registry(reference: str, kind: str) -> _Resolved:

@@ -27,7 +27,7 @@ from envcap.store import Store
 
 _THREADS = 8
 _DAY = 24 * 3600.0
-_Classified = Sequence[tuple[Distribution, Kind]]
+Classified = Sequence[tuple[Distribution, Kind]]
 
 __all__ = ["Pinned", "pin"]
 
@@ -44,16 +44,23 @@ def pin(
     """
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
     verified = Verified.beside(cache, facts.distributions)
-    damages = _damages(classified, verified=verified, refresh=refresh, tell=tell)
+    damages = find_damages(classified, verified=verified, refresh=refresh, tell=tell)
     with Connection(configuration) as connection:
         offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
         inquiry = Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
         identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
-        parts = _pin_each(classified, carrier=carrier, identified=identified)
-        packages = _with_sizes([package for part in parts for package in part.packages], connection=connection)
+        pinned = conclude(classified, carrier=carrier, identified=identified, damages=damages)
+        return msgspec.structs.replace(pinned, packages=_with_sizes(pinned.packages, connection=connection))
+
+
+def conclude(
+    classified: Classified, *, carrier: Carrier, identified: dict[str, Identified], damages: dict[str, Damage]
+) -> Pinned:
+    """Give the packages, by name, once it is known which wheels those from an index are, by metadata path."""
+    parts = _pin_each(classified, carrier=carrier, identified=identified)
     return Pinned(
-        packages=sorted(packages, key=lambda package: package.name),
+        packages=sorted((package for part in parts for package in part.packages), key=lambda package: package.name),
         gaps=sorted(
             [
                 *(gap for part in parts for gap in part.gaps),
@@ -130,7 +137,7 @@ class Inquiry:
         return known
 
 
-def _damages(classified: _Classified, *, verified: Verified, refresh: bool, tell: Tell) -> dict[str, Damage]:
+def find_damages(classified: Classified, *, verified: Verified, refresh: bool, tell: Tell) -> dict[str, Damage]:
     """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
     distributions = [distribution for distribution, _ in classified]
     damages = check_files(distributions, tell=tell, verified=verified, refresh=refresh)
@@ -142,7 +149,7 @@ def _release(distribution: Distribution) -> Wanted:
     return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
 
 
-def _pin_each(classified: _Classified, *, carrier: Carrier, identified: dict[str, Identified]) -> list[Pinned]:
+def _pin_each(classified: Classified, *, carrier: Carrier, identified: dict[str, Identified]) -> list[Pinned]:
     def work(number: int) -> Pinned:
         distribution, kind = classified[number]
         return _pin_one(distribution, kind, carrier=carrier, identified=identified)

@@ -72,6 +72,11 @@ def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: C
         return Repacked(name=path.name, sha256=store.add_file(path), size=size)
 
 
+def wheel_file_name(distribution: Distribution) -> str:
+    """Give the name of a wheel with what is installed. Raises CannotRepackError when no wheel can have it."""
+    return _wheel_name(distribution, _stem(distribution))
+
+
 def _stem(distribution: Distribution) -> str:
     """Give `name-version` as the wheel's file and folder names begin: as installed where that is well-formed."""
     installed = Path(distribution.path).name.removesuffix(".dist-info")

@@ -59,6 +59,11 @@ def error_document(error: EnvcapError, *, exit_code: int) -> str:
     return _encode({"format": _FORMAT, "error": said, "exit-code": exit_code})
 
 
+def encode(document: dict[str, Any]) -> str:
+    """Give a document of this format."""
+    return _encode({"format": _FORMAT, **document})
+
+
 def _encode(document: dict[str, Any]) -> str:
     plain = _without_non_finite(msgspec.to_builtins(document))
     return _escape(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())

@@ -8,6 +8,7 @@ from envcap.model.image import Context, Image
 from envcap.model.lock import Base, Code, Lock, Package
 from envcap.model.numerics import Numerics
 from envcap.model.verdict import Check, Judgement, Verdict
+from envcap.report.derivation import derivation_lines
 from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
 
@@ -48,6 +49,7 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
     return [
         f"Frozen: {path.name} (sha256 {sha256[:12]}…)",
         *_aligned(lines),
+        *derivation_lines(lock.derivation),
         *_conflicts(lock),
         *_gaps(lock.gaps),
     ]

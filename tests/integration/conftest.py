@@ -1,5 +1,6 @@
 """Real environments, real projects, and the command line as a user starts it."""
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -8,8 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,6 +184,75 @@ def digits(tmp_path: Path, clean_environ: dict[str, str], digits_environment: Pa
         project,
         {**clean_environ, "VIRTUAL_ENV": str(digits_environment), "ENVCAP_CACHE": str(KEPT / "cache")},
     )
+
+
+class Shelf:
+    """An index on loopback whose clients may keep what they get; its wheels are made when they are put there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.url = ""
+
+    @property
+    def simple(self) -> str:
+        return f"{self.url}/simple/"
+
+    @property
+    def pip(self) -> dict[str, str]:
+        """The variables with which pip asks this index alone."""
+        return {"PIP_INDEX_URL": self.simple, "PIP_CONFIG_FILE": os.devnull, "PIP_TRUSTED_HOST": self.url[7:]}
+
+    def put(self, name: str, version: str, *requires: str, tag: str = "py3-none-any", python: str = ">=3.6") -> str:
+        """Offer a wheel with one module; give its sha256."""
+        info, stem = f"{name}-{version}.dist-info", f"{name}-{version}-{tag}.whl"
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Requires-Python: {python}"]
+        content = {
+            f"{name}.py": f"VERSION = {version!r}\n",
+            f"{info}/METADATA": "\n".join([*lines, *(f"Requires-Dist: {one}" for one in requires)]) + "\n",
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        }
+        rows = ""
+        files = self._folder / "files"
+        files.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(files / stem, "w") as archive:
+            for path, text in content.items():
+                digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+                rows += f"{path},sha256={digest},{len(text)}\n"
+                archive.writestr(path, text)
+            archive.writestr(f"{info}/RECORD", f"{rows}{info}/RECORD,,\n")
+        sha256 = hashlib.sha256((files / stem).read_bytes()).hexdigest()
+        page = self._folder / "simple" / name / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        with page.open("a") as file:
+            needs = python.replace(">", "&gt;").replace("<", "&lt;")
+            file.write(f'<a href="/files/{stem}#sha256={sha256}" data-requires-python="{needs}">{stem}</a><br>\n')
+        return sha256
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    """Give an empty index."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *positional: Any) -> None:
+            super().__init__(*positional, directory=str(folder))
+
+        def end_headers(self) -> None:
+            self.send_header("Cache-Control", "max-age=600")
+            super().end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    made = Shelf(folder)
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    yield made
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(autouse=True)

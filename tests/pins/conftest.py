@@ -50,9 +50,9 @@ def write_wheel(
     lines = ["Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: true", *(f"Tag: {tag}" for tag in tags)]
     content: dict[str, str | bytes] = {
         f"{name}.py": f"VERSION = {version!r}\n",
-        **files,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "\n".join([*lines, *([f"Build: {build}"] if build else [])]) + "\n",
+        **files,
     }
     rows = io.StringIO(newline="")
     write = csv.writer(rows, lineterminator="\n").writerow
@@ -101,6 +101,7 @@ class Index:
         self.hashes = True
         self.ranges = True
         self.login: tuple[str, str] | None = None
+        self.kept_for = 0  # seconds that a client may keep what it got; 0 says nothing of it
         self.missing = 404  # the status for a project that is not there
         self.failing: Counter[str] = Counter()  # path -> how many times it answers 503 first
         self.truncated: Counter[str] = Counter()  # path -> how many times the body breaks off first
@@ -210,7 +211,8 @@ def serve(index: Index) -> type[BaseHTTPRequestHandler]:
 
         def answer(self, status: int, body: bytes, **headers: str) -> None:
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            kept = {"Cache-Control": f"max-age={index.kept_for}"} if index.kept_for else {}
+            for name, value in {"Content-Length": str(len(body)), **kept, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
