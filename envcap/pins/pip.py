@@ -20,13 +20,16 @@ from envcap.pins.index import look_up
 from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
 from envcap.pins.pages import Offer, Wanted
+from envcap.pins.strays import stray_gaps
 from envcap.pins.threads import run_each
+from envcap.pins.unlisted import Unlisted, owned_paths
 from envcap.store import Store
 
 if TYPE_CHECKING:
     import requests
 
 _THREADS = 8
+_LOOKED_UP = {"index", "system", "unrecorded"}  # of which an index may have the wheel
 
 __all__ = ["Pinned", "pin"]
 
@@ -40,13 +43,15 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
     from envcap.pins.session import open_session
 
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
-    wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
+    wanted = [_release(distribution) for distribution, kind in classified if kind in _LOOKED_UP]
     damages = _damages(classified, tell=tell)
     with open_session(configuration) as session:
         offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
         offered = Offered(session=session, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
-        parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
+        owned = owned_paths(facts.distributions)
+        unlisted = Unlisted(facts, carrier=carrier, offered=offered, store=store, owned=owned)
+        parts = _pin_each(classified, carrier=carrier, unlisted=unlisted, offers=offers, tell=tell)
         packages = _with_sizes([package for part in parts for package in part.packages], session=session)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
@@ -54,6 +59,7 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
             [
                 *(gap for part in parts for gap in part.gaps),
                 *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
+                *stray_gaps(facts),
             ],
             key=lambda gap: gap.subject.lower(),
         ),
@@ -72,12 +78,21 @@ def _release(distribution: Distribution) -> Wanted:
 
 
 def _pin_each(
-    classified: Sequence[tuple[Distribution, Kind]], *, carrier: Carrier, offers: dict[Wanted, list[Offer]], tell: Tell
+    classified: Sequence[tuple[Distribution, Kind]],
+    *,
+    carrier: Carrier,
+    unlisted: Unlisted,
+    offers: dict[Wanted, list[Offer]],
+    tell: Tell,
 ) -> list[Pinned]:
     """Pin each, several at once: most of the time goes into waiting for the tails of wheels."""
 
     def work(number: int) -> Pinned:
         distribution, kind = classified[number]
+        if kind in {"system", "unrecorded"} or (kind == "index" and not distribution.record):
+            found = unlisted.pin(distribution, kind, offers[_release(distribution)])
+            if found is not None:
+                return found
         return _pin_one(distribution, kind, carrier=carrier, offers=offers)
 
     parts: dict[int, Pinned] = {}
