@@ -59,7 +59,7 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
             [
                 *(gap for part in parts for gap in part.gaps),
                 *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
-                *stray_gaps(facts),
+                *stray_gaps(facts, claimed=unlisted.claimed),
             ],
             key=lambda gap: gap.subject.lower(),
         ),

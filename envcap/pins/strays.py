@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from envcap.model.facts import Facts
@@ -19,15 +19,18 @@ _MOST_NAMED = 5
 _MOST_LOOKED_AT = 2000  # entries of one folder: a home folder on PYTHONPATH is not searched to its end
 
 
-def stray_gaps(facts: Facts) -> list[Gap]:
-    """Give a Gap for each folder on sys.path with modules that belong to no distribution."""
+def stray_gaps(facts: Facts, *, claimed: Set[Path]) -> list[Gap]:
+    """Give a Gap for each folder on sys.path with modules that belong to no distribution.
+
+    `claimed` are files of distributions that have no RECORD.
+    """
     dpkg = InstalledByDpkg()
     own = Path(__file__).parents[2]  # envcap's, which the user may have put on PYTHONPATH to start it from its source
     gaps = []
     for folder in dict.fromkeys(Path(path) for path in facts.paths):
         if not folder.is_dir() or _is_standard(folder) or (folder == own and not folder.name.endswith("-packages")):
             continue
-        strays = sorted(_strays(folder, facts, dpkg))
+        strays = sorted(_strays(folder, claimed, dpkg))
         if strays:
             shown = ", ".join(f"`{name}`" for name in strays[:_MOST_NAMED])
             more = f" and {len(strays) - _MOST_NAMED} more" if len(strays) > _MOST_NAMED else ""
@@ -46,14 +49,14 @@ def _is_standard(folder: Path) -> bool:
     return folder.name == "lib-dynload" or (folder / "encodings" / "__init__.py").is_file()
 
 
-def _strays(folder: Path, facts: Facts, dpkg: InstalledByDpkg) -> Iterator[str]:
+def _strays(folder: Path, claimed: Set[Path], dpkg: InstalledByDpkg) -> Iterator[str]:
     try:
         names = sorted(os.listdir(folder))[:_MOST_LOOKED_AT]  # noqa: PTH208
     except OSError:
         return
     if folder.name.endswith(".egg") and "EGG-INFO" in names:
         return  # the egg is one distribution
-    owned = _owned(folder, names, facts, dpkg)
+    owned = _owned(folder, names, claimed, dpkg)
     for name in names:
         if name in owned or name in _INSTALLERS_OWN or name.endswith(_METADATA):
             continue
@@ -69,16 +72,16 @@ def _is_module(path: Path) -> bool:
     return path.name.isidentifier() and path.is_dir() and _has_module(path)
 
 
-def _owned(folder: Path, names: Sequence[str], facts: Facts, dpkg: InstalledByDpkg) -> set[str]:
+def _owned(folder: Path, names: Sequence[str], claimed: Set[Path], dpkg: InstalledByDpkg) -> set[str]:
     """Give the first part of every path below the folder that some metadata in it claims, also of a hidden version."""
-    owned: set[str] = set()
+    owned = {path.relative_to(folder).parts[0] for path in claimed if path.is_relative_to(folder)}
     for name in names:
         if name.endswith(".dist-info"):
             owned |= _first_parts(folder / name / "RECORD")
-    silent = {Path(one.path) for one in facts.distributions if Path(one.path).parent == folder and not one.record}
-    silent |= {folder / name for name in names if name.endswith(".egg-info")}
-    for metadata in silent:
-        listing = list_files(metadata, dpkg=dpkg, owned=frozenset())
+    for name in names:
+        if not name.endswith(".egg-info"):
+            continue
+        listing = list_files(folder / name, dpkg=dpkg, owned=frozenset())
         if listing is not None:
             owned |= {path.partition("/")[0] for path in listing.files}
     return owned

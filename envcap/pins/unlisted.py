@@ -54,6 +54,7 @@ class Unlisted:
         self._store = store
         self._owned = owned
         self._dpkg = InstalledByDpkg()
+        self.claimed: set[Path] = set()  # the files of every distribution that was looked at
 
     def pin(self, distribution: Distribution, kind: Kind, offers: Sequence[Offer]) -> Pinned | None:
         """Give the offered wheel whose files are all here as they are in it, else a wheel of the installed files.
@@ -63,6 +64,7 @@ class Unlisted:
         try:
             with self._opened(Path(distribution.path)) as metadata:
                 listing = list_files(metadata, dpkg=self._dpkg, owned=self._owned)
+                self.claimed.update(listing.files.values() if listing is not None else ())
                 offer, alike = self._proven(distribution, metadata.parent, listing, offers)
                 if offer is not None:
                     return self._carrier.proven(distribution, offer)
@@ -114,6 +116,8 @@ class Unlisted:
                 continue
             payload = {path: digest for path, digest in rows.items() if ".dist-info/" not in path}
             digests = _digests({path: site / path for path in payload if is_inside(path)} | dict(listed))
+            if listing is None:
+                self.claimed.update(site / path for path in digests)
             if payload and compare_records(payload, digests).proves:
                 return stated, None
             if alike is None and digests:
