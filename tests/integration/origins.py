@@ -254,7 +254,6 @@ MANY = (
             ("{site}/~omli-2.0.1.dist-info", "left it behind"),
             ("{site}/ghost-1.0.dist-info", "METADATA cannot be read"),
         ),
-        imports="colorama",
     ),
     case(
         "no RECORD",

@@ -20,7 +20,7 @@ from envcap.engines import open_engine
 from envcap.model.image import Image, Task
 from envcap.model.progress import say_nothing
 from tests.integration.origins import LAYERED, MANY, Case, by_uv_alone, case, first_venv, interpreters
-from tests.integration.workshop import EXAMINE, Workshop, examine_host, examined
+from tests.integration.workshop import EXAMINE, UV, Workshop, examine_host, examined
 
 ENGINE = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 UP = Path(__file__).parents[1] / "engine" / "up"
@@ -44,6 +44,13 @@ def url(tmp_path: Path) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def make_tool(folder: Path, *requirements: str) -> Path:
+    """Give an environment of its own for an installer."""
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    subprocess.run([UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *requirements], check=True)
+    return folder
 
 
 def make_shop(
@@ -151,20 +158,16 @@ def unexpected(lock: Mapping[str, Any], cases: Iterable[Case], shop: Workshop) -
 def check(small: Any, shop: Workshop, cases: tuple[Case, ...], *, engine: str) -> dict[str, Any]:
     """Freeze, rebuild, examine both sides, and give the lock when all that differs was announced."""
     lock = freeze(small, shop, cases)
-    assert list(unexpected(lock, cases, shop)) == []
-    assert list(differences(examine_host(shop), rebuild(small, engine), lock["gaps"])) == []
+    surprises = [*unexpected(lock, cases, shop), *differences(examine_host(shop), rebuild(small, engine), lock["gaps"])]
+    assert surprises == []
     return lock
 
 
 @pytest.mark.parametrize("engine", [pytest.param("docker", marks=ENGINE), "venv"])
-def test_many_origins_in_one_environment(
-    small: Any, tmp_path: Path, url: str, make_environment: Any, engine: str
-) -> None:
+def test_many_origins_in_one_environment(small: Any, tmp_path: Path, url: str, engine: str) -> None:
     # pdm is held where its own parts fit together; they do not say so themselves.
-    tools = [
-        make_environment("poetry"),
-        make_environment("pdm==2.22.3", "hishel==0.1.1", "httpx==0.28.1", "httpcore==1.0.7"),
-    ]
+    pdm = make_tool(tmp_path / "pdm", "pdm==2.22.3", "hishel==0.1.1", "httpx==0.28.1", "httpcore==1.0.7")
+    tools = [make_tool(tmp_path / "poetry", "poetry"), pdm]
     check(small, make_shop(small, tmp_path, Path(sys.executable), url=url, tools=tools), MANY, engine=engine)
 
 
