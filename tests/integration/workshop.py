@@ -147,7 +147,7 @@ def metadata(folder):
     if folder.endswith(".egg") and os.path.isfile(folder):
         yield "", zipfile.ZipFile(folder).read("EGG-INFO/PKG-INFO").decode("utf-8", "replace")
     elif os.path.isdir(folder):
-        for name in sorted(os.listdir(folder)):
+        for name in sorted(name for name in os.listdir(folder) if not name.startswith("~")):  # pip's leftovers
             info = os.path.join(folder, name)
             for path in (info, info + "/METADATA", info + "/PKG-INFO"):
                 if name.endswith((".dist-info", ".egg-info")) or name == "EGG-INFO":
