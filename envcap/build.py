@@ -9,14 +9,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from envcap import lockfile
+from envcap.cuda import complaints, cuda_of
 from envcap.engines import open_engine
-from envcap.errors import WrongUsageError
+from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.image import Context, Image
 from envcap.model.layout import CODE_ARCHIVE
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.places import download_cache, lock_store
+from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
 
 
@@ -52,6 +54,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
+    if request.output is None:
+        _require_fitting_gpu(lock)
     from envcap.render.context import render
 
     if request.output is not None:
@@ -70,6 +74,23 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     return Built(lock=lock, context=context, image=image)
 
 
+def _require_fitting_gpu(lock: Lock) -> None:
+    """Raise NotRunError where this machine's driver or GPU cannot run the locked CUDA: hours of building for nothing.
+
+    Only for a lock whose evaluation had a GPU, on a machine that has one: others may build for elsewhere.
+    """
+    stack = cuda_of(lock.packages)
+    if stack is None or not lock.hardware.gpus:
+        return
+    here = probe_host(Path(sys.executable)).hardware
+    found = complaints(stack, here)
+    if found:
+        raise NotRunError(
+            f"This machine cannot run what was frozen: {'; '.join(found)}.",
+            hint="Install a newer driver or use another machine; `envcap build --output DIR` only writes the context.",
+        )
+
+
 def _require_new(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise WrongUsageError(f"`{folder}` is there already and not an empty folder.", hint="Name a new one.")
@@ -78,14 +99,15 @@ def _require_new(folder: Path) -> None:
 @contextmanager
 def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[str, str], tell: Tell) -> Iterator[Path]:
     """Write the whole context to a folder that is gone afterwards. Files are linked from the cache where possible."""
-    from envcap.pins.configuration import read_configuration
+    from envcap.pins.declared import read_every_index
     from envcap.pins.download import fetch
     from envcap.pins.session import open_session
 
     cache = download_cache(environ)
     cache.root.mkdir(parents=True, exist_ok=True)
     tell(Progress(kind="step", text=f"fetching {len(lock.packages)} packages"))
-    with closing(open_session(read_configuration(Path(sys.executable)))) as session:
+    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
+    with closing(open_session(configuration)) as session:
         files = fetch(lock.packages, cache=cache, lock_folder=project, session=session, tell=tell)
     files[lock.code.archive] = lock_store(project).require(lock.code.archive, CODE_ARCHIVE, what="The code")
     with tempfile.TemporaryDirectory(prefix="context-", dir=cache.root) as name:
