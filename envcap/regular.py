@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+LARGEST_METADATA = 1 << 27  # bytes; of a list of files, of metadata, of a .pth file
+
 
 def read_regular(path: Path, *, limit: int) -> bytes:
     """Give the bytes of a plain file of at most `limit` bytes.

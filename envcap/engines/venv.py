@@ -171,7 +171,10 @@ def _install(wheel: Path, sha256: str, *, scheme: dict[str, str], python: Path) 
 
     if file_sha256(wheel) != sha256:
         raise RefusedError(f"`{wheel.name}` does not have the sha256 that the lock names, `{sha256}`.")
-    destination = SchemeDictionaryDestination(scheme, interpreter=str(python), script_kind="posix")
+    # Packages of one namespace bring the same file, and pip lets the last one win.
+    destination = SchemeDictionaryDestination(
+        scheme, interpreter=str(python), script_kind="posix", overwrite_existing=True
+    )
     try:
         with WheelFile.open(wheel) as source:
             install(source, destination, additional_metadata={"INSTALLER": b"envcap\n"})

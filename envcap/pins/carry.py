@@ -25,7 +25,7 @@ from envcap.pins.offered import Offered, local_path
 from envcap.pins.pages import Offer
 from envcap.pins.patch import make_patch
 from envcap.pins.record import BROKEN_ZIP, Comparison, Rows, compare_records, installed_rows
-from envcap.pins.repack import CannotRepackError, repack
+from envcap.pins.repack import CannotRepackError, Repacked, repack
 from envcap.redact import redact_text, strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
 
@@ -131,9 +131,19 @@ class Carrier:
         except CannotRepackError as error:
             problem = f"{reason}; its files cannot be carried: {error}"
             return Pinned(gaps=[_gap(distribution, problem, _LOST_EDITED if change else _LOST)])
+        return self.carried(distribution, made, reason=reason, consequence=_EDITED if change else _CARRIED)
+
+    def carried(
+        self, distribution: Distribution, made: Repacked, *, reason: str, consequence: str = _CARRIED
+    ) -> Pinned:
+        """Give the package of a wheel that was made here, and the Gap that says so."""
         wheel = Wheel(name=made.name, sha256=made.sha256, path=_path_in_lock(made.sha256, made.name), size=made.size)
         package = _package(distribution, wheel, origin="repacked")
-        return Pinned(packages=[package], gaps=[_gap(distribution, reason, _EDITED if change else _CARRIED)])
+        return Pinned(packages=[package], gaps=[_gap(distribution, reason, consequence)])
+
+    def proven(self, distribution: Distribution, offer: Offer) -> Pinned:
+        """Give the package of an offer that was proven to be what is installed."""
+        return self._referenced(distribution, offer, origin="index")
 
     def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> Identified:
         """Tell which of the candidates is installed, by the RECORD inside each against the installed one."""

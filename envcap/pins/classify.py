@@ -69,11 +69,11 @@ def not_carried(distribution: Distribution, kind: Kind) -> Gap:
             "the image will not have it as a package; only what the project's own files hold of it is there",
         ),
         "system": (
-            "the operating system's package manager installed it",
+            "the operating system's package manager installed it, and nothing tells which files are its own",
             "the image will not have it unless the base image brings it, perhaps in another version",
         ),
         "unrecorded": (
-            "its installer left no list of its files (egg-info without RECORD)",
+            "its installer left no list of its files (egg-info without RECORD), and no index offers just these",
             "the image will not have it; reinstall it with pip to have it pinned",
         ),
     }[kind]

@@ -32,6 +32,7 @@ from envcap.pins.direct import Reply
 from envcap.pins.identify import matching
 from envcap.pins.index import look_up
 from envcap.pins.offered import Offered
+from envcap.pins.others import Others
 from envcap.pins.pages import Offer, Wanted
 from envcap.pins.pip import conclude, find_damages
 from envcap.pins.record import Rows, compare_records, installed_rows, wheel_rows
@@ -95,7 +96,8 @@ def pin_offline(
         for distribution, kind in classified:
             if kind == "archive" and distribution.direct_url is not None:
                 machine.keep(distribution.direct_url.url, distribution.direct_url.sha256)
-        pinned = conclude(classified, carrier=carrier, identified=identified, damages=damages)
+        others = Others(facts, carrier=carrier, offered=offered, store=store, offers={})
+        pinned = conclude(classified, carrier=carrier, others=others, identified=identified, damages=damages)
     pinned = msgspec.structs.replace(pinned, packages=[_with_size(package, cache) for package in pinned.packages])
     distant = [
         one

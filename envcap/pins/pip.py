@@ -20,7 +20,8 @@ from envcap.pins.identify import matching
 from envcap.pins.index import Found, look_up
 from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
-from envcap.pins.pages import Wanted
+from envcap.pins.others import Others, is_unlisted
+from envcap.pins.pages import Offer, Wanted
 from envcap.pins.threads import run_each
 from envcap.pins.verified import Verified
 from envcap.store import Store
@@ -50,21 +51,29 @@ def pin(
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
         inquiry = Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
         identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
-        pinned = conclude(classified, carrier=carrier, identified=identified, damages=damages)
+        offers = inquiry.offers([one for one, kind in classified if is_unlisted(one, kind)])
+        others = Others(facts, carrier=carrier, offered=offered, store=store, offers=offers)
+        pinned = conclude(classified, carrier=carrier, others=others, identified=identified, damages=damages)
         return msgspec.structs.replace(pinned, packages=_with_sizes(pinned.packages, connection=connection))
 
 
 def conclude(
-    classified: Classified, *, carrier: Carrier, identified: dict[str, Identified], damages: dict[str, Damage]
+    classified: Classified,
+    *,
+    carrier: Carrier,
+    others: Others,
+    identified: dict[str, Identified],
+    damages: dict[str, Damage],
 ) -> Pinned:
     """Give the packages, by name, once it is known which wheels those from an index are, by metadata path."""
-    parts = _pin_each(classified, carrier=carrier, identified=identified)
+    parts = _pin_each(classified, carrier=carrier, others=others, identified=identified)
     return Pinned(
         packages=sorted((package for part in parts for package in part.packages), key=lambda package: package.name),
         gaps=sorted(
             [
                 *(gap for part in parts for gap in part.gaps),
                 *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
+                *others.stray_gaps(),
             ],
             key=lambda gap: gap.subject.lower(),
         ),
@@ -83,6 +92,10 @@ class Inquiry:
         identified = self._prove(distributions, first)
         doubtful = [one for one in distributions if first[one.path].recalled and not identified[one.path].proven]
         return identified | self._prove(doubtful, self._look_up(doubtful, within=0.0))
+
+    def offers(self, distributions: Sequence[Distribution]) -> dict[str, list[Offer]]:
+        """Give what is on offer for each, by the path of its metadata; asked for anew."""
+        return {path: found.offers for path, found in self._look_up(distributions, within=0.0).items()}
 
     def _look_up(self, distributions: Sequence[Distribution], *, within: float) -> dict[str, Found]:
         if not distributions:
@@ -149,9 +162,14 @@ def _release(distribution: Distribution) -> Wanted:
     return Wanted(name=canonicalize_name(distribution.name), version=distribution.version)
 
 
-def _pin_each(classified: Classified, *, carrier: Carrier, identified: dict[str, Identified]) -> list[Pinned]:
+def _pin_each(
+    classified: Classified, *, carrier: Carrier, others: Others, identified: dict[str, Identified]
+) -> list[Pinned]:
     def work(number: int) -> Pinned:
         distribution, kind = classified[number]
+        found = others.pin(distribution, kind)
+        if found is not None:
+            return found
         return _pin_one(distribution, kind, carrier=carrier, identified=identified)
 
     parts = dict(run_each(work, range(len(classified)), threads=_THREADS))

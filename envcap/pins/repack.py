@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -46,8 +46,10 @@ class Repacked(Data, frozen=True, kw_only=True):
     size: int
 
 
-class _Member(Data, frozen=True, kw_only=True):
-    name: str  # in the wheel
+class Member(Data, frozen=True, kw_only=True):
+    """One file of a wheel: its name in there, where it is read from, and whether it is a script."""
+
+    name: str
     source: Path
     script: bool = False
 
@@ -60,12 +62,20 @@ def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: C
     or the metadata does not say what there is to take.
     """
     stem = _stem(distribution)
-    members = sorted(_members(distribution, stem=stem, prefix=prefix, missing=missing), key=lambda member: member.name)
+    members = list(_members(distribution, stem=stem, prefix=prefix, missing=missing))
+    return keep(members, name=_wheel_name(distribution, stem), record=f"{stem}.dist-info/RECORD", store=store)
+
+
+def keep(members: Iterable[Member], *, name: str, record: str, store: Store) -> Repacked:
+    """Write a wheel of that name with `members`, sorted, and its RECORD last; put it into `store`.
+
+    Raises CannotRepackError when a file cannot be read or has a name that no wheel can hold.
+    """
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="repack", dir=store.root) as folder:
-        path = Path(folder) / _wheel_name(distribution, stem)
+        path = Path(folder) / name
         try:
-            _write(path, members, record=f"{stem}.dist-info/RECORD")
+            _write(path, sorted(members, key=lambda member: member.name), record=record)
         except UnicodeEncodeError as error:
             raise CannotRepackError("the name of one of its files is not UTF-8, as a wheel needs it") from error
         size = path.stat().st_size
@@ -104,7 +114,7 @@ def _wheel_name(distribution: Distribution, stem: str) -> str:
     return name
 
 
-def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str]) -> Iterator[_Member]:
+def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str]) -> Iterator[Member]:
     metadata = Path(distribution.path)
     site = metadata.parent
     rows = installed_rows(metadata)
@@ -123,7 +133,7 @@ def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Co
         if name in taken:
             continue
         taken.add(name)
-        yield _Member(name=name, source=_readable(path, root), script=script)
+        yield Member(name=name, source=_readable(path, root), script=script)
 
 
 def _root(site: Path, prefix: Path) -> Path:
@@ -179,7 +189,7 @@ def made_scripts(metadata: Path) -> set[str]:
     return {name for section in sections if parser.has_section(section) for name in parser.options(section)}
 
 
-def _write(path: Path, members: list[_Member], *, record: str) -> None:
+def _write(path: Path, members: list[Member], *, record: str) -> None:
     rows: list[str] = []
     with zipfile.ZipFile(path, "w") as archive:
         for member in members:
@@ -189,7 +199,7 @@ def _write(path: Path, members: list[_Member], *, record: str) -> None:
         archive.writestr(_entry(record, executable=False), "".join(rows))
 
 
-def _add(archive: zipfile.ZipFile, member: _Member) -> tuple[bytes, int]:
+def _add(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
     """Add one file; give the sha256 and the size of what was added."""
     status = _status(member.source)
     entry = _entry(member.name, executable=member.script or bool(status.st_mode & stat.S_IXUSR))

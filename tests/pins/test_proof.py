@@ -197,22 +197,34 @@ def test_a_server_that_fails_stops_the_freeze(
         pinned_in(environment, tmp_path, index.simple)
 
 
-@pytest.mark.parametrize("whose", ["installed", "wheel"])
-def test_without_a_record_only_the_tags_speak(
-    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path, whose: str
+def test_a_wheel_without_a_record_is_found_by_its_tags_alone(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path
 ) -> None:
     wheel = make_wheel("demo", "1.0")
     install(environment, wheel)
-    if whose == "installed":
-        (environment.site / "demo-1.0.dist-info" / "RECORD").unlink()
-    else:
-        with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr("demo.py", "")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("demo.py", "")
     index.add(wheel)
     pinned = pinned_in(environment, tmp_path, index.simple)
     assert [(package.origin, package.confidence) for package in pinned.packages] == [("index", "tags")]
     assert "RECORD is missing" in pinned.gaps[0].reason
     assert "by its name and tags alone" in pinned.gaps[0].reason
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_without_an_installed_record_the_files_themselves_speak(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path, *, is_edited: bool
+) -> None:
+    wheel = make_wheel("demo", "1.0")
+    index.add(wheel)
+    install(environment, wheel)
+    (environment.site / "demo-1.0.dist-info" / "RECORD").unlink()
+    if is_edited:
+        (environment.site / "demo.py").write_text("VERSION = 'mine'\n")
+    pinned = pinned_in(environment, tmp_path, index.simple)
+    expected = ("repacked", "carried") if is_edited else ("index", "proven")
+    assert [(package.origin, package.confidence) for package in pinned.packages] == [expected]
+    assert ["holds other contents" in gap.reason for gap in pinned.gaps] == [True] * is_edited
 
 
 def test_local_and_direct_wheels_are_proven(

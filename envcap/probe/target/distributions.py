@@ -21,7 +21,7 @@ def list_distributions(paths: "list[str]", gaps: Gaps) -> "list[dict[str, object
     unless it is the source tree of an editable install seen a second time.
     """
     chosen = {}  # type: dict[str, dict[str, object]]
-    for folder in _folders(paths, gaps):
+    for folder in _folders(paths):
         for distribution in _scan(folder, gaps):
             key = normalise(str(distribution["name"]))
             first = chosen.setdefault(key, distribution)
@@ -47,8 +47,8 @@ def normalise(name: str) -> str:
     return "-".join(word for position, word in enumerate(words) if word or position in (0, len(words) - 1))
 
 
-def _folders(paths: "list[str]", gaps: Gaps) -> "list[str]":
-    """Give the readable folders on the path, each once although links may lead to it twice."""
+def _folders(paths: "list[str]") -> "list[str]":
+    """Give the folders and archives on the path, each once although links may lead to it twice."""
     folders = []  # type: list[str]
     seen = set()
     for path in paths:
@@ -61,15 +61,8 @@ def _folders(paths: "list[str]", gaps: Gaps) -> "list[str]":
         if identity in seen:
             continue
         seen.add(identity)
-        if os.path.isdir(folder):
+        if os.path.isdir(folder) or not _is_standard_archive(folder):
             folders.append(folder)
-        elif not _is_standard_archive(folder):
-            gaps.add(
-                "packages",
-                folder,
-                reason="sys.path names an archive, which the probe does not open",
-                consequence="distributions inside it are not recorded",
-            )
     return folders
 
 
@@ -78,8 +71,25 @@ def _is_standard_archive(path: str) -> bool:
     return name.startswith("python3") and name.endswith(".zip")
 
 
+def _scan_archive(path: str, gaps: Gaps) -> "list[dict[str, object]]":
+    """Give the distribution in a zipped egg; what else may be in an archive is a Gap."""
+    from .archives import read_zipped_egg
+
+    try:
+        egg = read_zipped_egg(path)
+        reason = "sys.path names an archive that is no egg"
+    except ValueError as error:
+        egg = None
+        reason = "sys.path names an archive that cannot be read: {}".format(error)
+    if egg is None:
+        gaps.add("packages", path, reason=reason, consequence="the image will not have the modules inside it")
+    return [] if egg is None else [egg]
+
+
 def _scan(folder: str, gaps: Gaps) -> "list[dict[str, object]]":
     """Give the distributions whose metadata is directly in one folder, in the order of their file names."""
+    if not os.path.isdir(folder):
+        return _scan_archive(folder, gaps)
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
