@@ -20,7 +20,7 @@ from envcap.model.struct import Data
 from envcap.numerics.measure import measure_host
 from envcap.places import download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
-from envcap.project.code import capture_code, fingerprints
+from envcap.project.code import capture_code, fingerprints, outputs_and_data
 from envcap.project.inputs import changed_data, measure_data
 from envcap.requirements import relate, with_dependencies
 from envcap.store import Store
@@ -94,6 +94,7 @@ def _learn(
         store=store,
         cache=download_cache(environ),
         tell=tell,
+        left_out=[project / path for path in outputs_and_data(project, declaration)],
     )
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))

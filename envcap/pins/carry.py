@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution
 from envcap.model.gap import Gap
-from envcap.model.lock import Package, Wheel
+from envcap.model.lock import Checkout, Package, Wheel
 from envcap.model.struct import Data
 from envcap.pins.classify import describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
@@ -101,7 +101,20 @@ class Carrier:
 
     def from_source(self, distribution: Distribution) -> Pinned:
         """Give what was built here from source."""
-        return self.repacked(distribution, reason=f"it was built on this machine from {describe_origin(distribution)}")
+        pinned = self.repacked(
+            distribution, reason=f"it was built on this machine from {describe_origin(distribution)}"
+        )
+        origin = distribution.direct_url
+        if origin is None or origin.vcs is None:
+            return pinned
+        checkout = Checkout(
+            kind="vcs",
+            repository=strip_credentials(origin.url),
+            commit=origin.commit,
+            directory=origin.subdirectory or ".",
+        )
+        packages = [msgspec.structs.replace(package, checkout=checkout) for package in pinned.packages]
+        return Pinned(packages=packages, gaps=pinned.gaps)
 
     def from_conda(self, distribution: Distribution) -> Pinned:
         """Give what conda installed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from envcap.model.facts import Distribution, Facts
 from envcap.model.lock import Package
 from envcap.model.progress import Progress, Tell
 from envcap.pins.carry import Carrier, Pinned
+from envcap.pins.checkouts import pin_editable
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
 from envcap.pins.damage import Damage, damage_gaps
@@ -34,11 +36,19 @@ _LOOKED_UP = {"index", "system", "unrecorded"}  # of which an index may have the
 __all__ = ["Pinned", "pin"]
 
 
-def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell) -> Pinned:
+def pin(
+    facts: Facts,
+    *,
+    configuration: Configuration,
+    store: Store,
+    cache: Store,
+    tell: Tell,
+    left_out: Sequence[Path] = (),
+) -> Pinned:
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
-    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. Raises
-    NotRunError when an index cannot be read.
+    Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. `left_out` are
+    paths that are no code of an editable install, such as data. Raises NotRunError when an index cannot be read.
     """
     from envcap.pins.session import open_session
 
@@ -51,7 +61,10 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
         owned = owned_paths(facts.distributions)
         unlisted = Unlisted(facts, carrier=carrier, offered=offered, store=store, owned=owned)
-        parts = _pin_each(classified, carrier=carrier, unlisted=unlisted, offers=offers, tell=tell)
+        editable = functools.partial(
+            pin_editable, carrier=carrier, store=store, tag=facts.interpreter.tag, left_out=left_out
+        )
+        parts = _pin_each(classified, carrier=carrier, unlisted=unlisted, editable=editable, offers=offers, tell=tell)
         packages = _with_sizes([package for part in parts for package in part.packages], session=session)
     return Pinned(
         packages=sorted(packages, key=lambda package: package.name),
@@ -82,6 +95,7 @@ def _pin_each(
     *,
     carrier: Carrier,
     unlisted: Unlisted,
+    editable: Callable[[Distribution], Pinned],
     offers: dict[Wanted, list[Offer]],
     tell: Tell,
 ) -> list[Pinned]:
@@ -89,6 +103,8 @@ def _pin_each(
 
     def work(number: int) -> Pinned:
         distribution, kind = classified[number]
+        if kind == "editable":
+            return editable(distribution)
         if kind in {"system", "unrecorded"} or (kind == "index" and not distribution.record):
             found = unlisted.pin(distribution, kind, offers[_release(distribution)])
             if found is not None:
