@@ -18,7 +18,7 @@ from envcap.model.facts import Distribution
 from envcap.model.gap import Gap
 from envcap.model.lock import Checkout, Package, Wheel
 from envcap.model.struct import Data
-from envcap.pins.classify import describe_origin, subject, wheel_name
+from envcap.pins.classify import address_of, describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
 from envcap.pins.damage import Damage, describe_change
 from envcap.pins.identify import distinct, matching
@@ -109,7 +109,7 @@ class Carrier:
             return pinned
         checkout = Checkout(
             kind="vcs",
-            repository=strip_credentials(origin.url),
+            repository=address_of(origin.url),
             commit=origin.commit,
             directory=origin.subdirectory or ".",
         )

@@ -20,7 +20,7 @@ from envcap.model.gap import Gap
 from envcap.model.lock import Checkout
 from envcap.model.struct import Data
 from envcap.pins.carry import Carrier, Pinned
-from envcap.pins.classify import subject
+from envcap.pins.classify import address_of, subject
 from envcap.pins.editable import Imports, read_imports
 from envcap.pins.repack import (
     CannotRepackError,
@@ -98,7 +98,7 @@ def _checkout(distribution: Distribution, tree: _Tree, store: Store) -> Checkout
     name = f"{canonicalize_name(distribution.name)}-{distribution.version}.patch"
     return Checkout(
         kind="editable",
-        repository=repository.address,
+        repository=address_of(repository.address),
         commit=repository.commit,
         branch=repository.branch,
         directory=repository.directory,
@@ -120,7 +120,7 @@ def _read_tree(distribution: Distribution, imports: Imports, *, left_out: Sequen
         if ".egg-info/" in path:
             continue  # setuptools writes it again at each installation; what counts of it goes into the .dist-info
         source = (project / path).resolve()
-        if source.is_file():
+        if source.is_file() and not is_secret_file(str(source)):
             files[path] = source
         else:
             gaps.append(_link_gap(distribution, path))
@@ -137,7 +137,7 @@ def _link_gap(distribution: Distribution, path: str) -> Gap:
     return Gap(
         where="packages",
         subject=f"{subject(distribution)}: {path}",
-        reason="it is a link to a folder, which a wheel cannot hold",
+        reason="it is a link to a folder, or to what may not be taken along",
         consequence="the package in the image does not find it",
     )
 
@@ -157,7 +157,12 @@ def _importable(root: Path, project: Path) -> Iterator[Path]:
         in_package = "__init__.py" in files
         for file in sorted(files):
             path = folder / file
-            if ".egg-info" in folder.name or is_passing(file) or is_secret_file(str(path)) or not path.is_file():
+            if (
+                ".egg-info" in folder.name
+                or is_passing(file)
+                or is_secret_file(str(path.resolve()))
+                or not path.is_file()
+            ):
                 continue
             importable = file.endswith(_IMPORTABLE)
             if importable or (in_package and path.stat().st_size <= LARGEST_UNTRACKED):

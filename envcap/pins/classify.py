@@ -56,6 +56,12 @@ def describe_origin(distribution: Distribution) -> str:
     return f"{strip_credentials(origin.url)}{commit}"
 
 
+def address_of(url: str | None) -> str | None:
+    """Give the address of a repository without credentials; None where it is a folder of this machine."""
+    is_local = url is None or url.startswith(("/", ".", "~")) or urlsplit(url).scheme in {"file", "git+file"}
+    return None if is_local or url is None else strip_credentials(url)
+
+
 def subject(distribution: Distribution) -> str:
     """Give the name under which a Gap speaks of a distribution."""
     return f"{distribution.name}=={distribution.version}"
