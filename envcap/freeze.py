@@ -1,7 +1,7 @@
 """Freeze: inspect the live environment, run the reference evaluation, write one lock. Reads as a table of contents."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from envcap.model.struct import Data
 from envcap.numerics.measure import measure_host
 from envcap.places import download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
-from envcap.project.code import capture_code, fingerprints
+from envcap.project.code import capture_code, fingerprints, outputs_and_data
 from envcap.project.inputs import changed_data, measure_data
 from envcap.requirements import relate, with_dependencies
 from envcap.store import Store
@@ -92,7 +92,8 @@ def _learn(
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     data = measure_data(project, declaration.data)
     tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
-    pinned = _pin(facts, store, request, environ=environ, tell=tell)
+    left_out = [project / path for path in outputs_and_data(project, declaration)]
+    pinned = _pin(facts, store, request, left_out=left_out, environ=environ, tell=tell)
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))
     base, base_gaps = resolve_base(facts, explicit=request.base, offline=request.offline)
@@ -135,7 +136,15 @@ def _learn(
     )
 
 
-def _pin(facts: Facts, store: Store, request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) -> "Pinned":
+def _pin(
+    facts: Facts,
+    store: Store,
+    request: FreezeRequest,
+    *,
+    left_out: Sequence[Path],
+    environ: Mapping[str, str],
+    tell: Tell,
+) -> "Pinned":
     from envcap.pins.declared import read_every_index
     from envcap.pins.offline import pin_offline
     from envcap.pins.pip import pin
@@ -144,7 +153,15 @@ def _pin(facts: Facts, store: Store, request: FreezeRequest, *, environ: Mapping
     configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
     cache = download_cache(environ)
     if not request.offline:
-        return pin(facts, configuration=configuration, store=store, cache=cache, tell=tell, refresh=request.refresh)
+        return pin(
+            facts,
+            configuration=configuration,
+            store=store,
+            cache=cache,
+            tell=tell,
+            refresh=request.refresh,
+            left_out=left_out,
+        )
     return pin_offline(
         facts,
         configuration=configuration,
@@ -153,6 +170,7 @@ def _pin(facts: Facts, store: Store, request: FreezeRequest, *, environ: Mapping
         environ=environ,
         tell=tell,
         refresh=request.refresh,
+        left_out=left_out,
     )
 
 

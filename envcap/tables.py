@@ -10,7 +10,7 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Derivation, Lock, Package, Wheel
+from envcap.model.lock import Base, Checkout, Code, Confidence, Conflict, DataInput, Derivation, Lock, Package, Wheel
 from envcap.model.numerics import Numerics
 from envcap.model.struct import Table
 
@@ -21,6 +21,7 @@ class _PackageTool(Table, frozen=True, kw_only=True):
     installer: str | None = None
     requested: bool = False
     origin: str = "index"
+    checkout: Checkout | None = None
     confidence: Confidence = "tags"
 
 
@@ -145,6 +146,7 @@ def _package_entry(package: Package) -> _PackageEntry:
                 installer=package.installer,
                 requested=package.requested,
                 origin=package.origin,
+                checkout=package.checkout,
                 confidence=package.confidence,
             )
         ),
@@ -188,6 +190,7 @@ def _from_package(entry: _PackageEntry) -> Package:
         installer=entry.tool.envcap.installer,
         requested=entry.tool.envcap.requested,
         origin=entry.tool.envcap.origin,
+        checkout=entry.tool.envcap.checkout,
         dependencies=tuple(dependency.name for dependency in entry.dependencies or []),
         confidence=entry.tool.envcap.confidence,
     )

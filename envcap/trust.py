@@ -121,6 +121,9 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
         yield "the patch", lock.code.patch
     if lock.derivation is not None:
         yield "the lock that it was made from", lock.derivation.sha256
+    for package in lock.packages:
+        if package.checkout is not None and package.checkout.patch is not None:
+            yield f"the patch of {_show(package.name)}", package.checkout.patch
     for item in lock.data:
         yield f"the data {_show(item.path)}", item.sha256
     for run in lock.runs:

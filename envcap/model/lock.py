@@ -23,6 +23,18 @@ class Wheel(Data, frozen=True, kw_only=True):
     size: int | None = None
 
 
+class Checkout(Table, frozen=True, kw_only=True):
+    """The source that a package was installed from: an `editable` tree, or a commit that was built (`vcs`)."""
+
+    kind: Literal["editable", "vcs"]
+    repository: str | None = None  # credentials stripped
+    commit: str | None = None
+    branch: str | None = None
+    directory: str = "."  # the package below the repository's root
+    patch: str | None = None  # sha256 of the uncommitted changes, as `git diff --binary HEAD`, in the store
+    untracked: tuple[str, ...] = ()  # files taken along that git does not hold
+
+
 class Package(Data, frozen=True, kw_only=True):
     """One Python package that the image will hold."""
 
@@ -34,6 +46,7 @@ class Package(Data, frozen=True, kw_only=True):
     requested: bool = False
     origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
     dependencies: tuple[str, ...] = ()  # names of the packages of this lock that it requires
+    checkout: Checkout | None = None
     confidence: Confidence = "tags"  # the least that can be said of a file that was pinned at all
 
 

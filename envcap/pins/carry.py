@@ -15,9 +15,9 @@ from packaging.version import Version
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution
 from envcap.model.gap import Gap
-from envcap.model.lock import Package, Wheel
+from envcap.model.lock import Checkout, Package, Wheel
 from envcap.model.struct import Data
-from envcap.pins.classify import describe_origin, subject, wheel_name
+from envcap.pins.classify import address_of, describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
 from envcap.pins.damage import Damage, describe_change
 from envcap.pins.identify import distinct, is_reasonable, matching
@@ -114,7 +114,20 @@ class Carrier:
 
     def from_source(self, distribution: Distribution) -> Pinned:
         """Give what was built here from source."""
-        return self.repacked(distribution, reason=f"it was built on this machine from {describe_origin(distribution)}")
+        pinned = self.repacked(
+            distribution, reason=f"it was built on this machine from {describe_origin(distribution)}"
+        )
+        origin = distribution.direct_url
+        if origin is None or origin.vcs is None:
+            return pinned
+        checkout = Checkout(
+            kind="vcs",
+            repository=address_of(origin.url),
+            commit=origin.commit,
+            directory=origin.subdirectory or ".",
+        )
+        packages = [msgspec.structs.replace(package, checkout=checkout) for package in pinned.packages]
+        return Pinned(packages=packages, gaps=pinned.gaps)
 
     def from_conda(self, distribution: Distribution) -> Pinned:
         """Give what conda installed."""

@@ -17,8 +17,8 @@ def classify(distribution: Distribution) -> Kind:
     """Tell what to do with a distribution.
 
     `index`: ask the indexes. `archive` and `local`: a wheel from a URL or a file. `built`: made on this machine from
-    source. `conda`: its direct_url.json is of the machine that built it. `editable`, `system` (the operating
-    system's packages) and `unrecorded` (no list of its files) cannot become a wheel.
+    source. `conda`: its direct_url.json is of the machine that built it. `editable`: used from its source tree.
+    `system` (the operating system's packages) and `unrecorded` (no list of its files) cannot become a wheel.
     """
     origin = distribution.direct_url
     if distribution.layout == "egg-link" or (origin is not None and origin.editable):
@@ -56,6 +56,12 @@ def describe_origin(distribution: Distribution) -> str:
     return f"{strip_credentials(origin.url)}{commit}"
 
 
+def address_of(url: str | None) -> str | None:
+    """Give the address of a repository without credentials; None where it is a folder of this machine."""
+    is_local = url is None or url.startswith(("/", ".", "~")) or urlsplit(url).scheme in {"file", "git+file"}
+    return None if is_local or url is None else strip_credentials(url)
+
+
 def subject(distribution: Distribution) -> str:
     """Give the name under which a Gap speaks of a distribution."""
     return f"{distribution.name}=={distribution.version}"
@@ -64,10 +70,6 @@ def subject(distribution: Distribution) -> str:
 def not_carried(distribution: Distribution, kind: Kind) -> Gap:
     """Give the Gap for a distribution that cannot become a wheel."""
     reason, consequence = {
-        "editable": (
-            "it is an editable install: its code lies in a source tree, not among the installed files",
-            "the image will not have it as a package; only what the project's own files hold of it is there",
-        ),
         "system": (
             "the operating system's package manager installed it, and nothing tells which files are its own",
             "the image will not have it unless the base image brings it, perhaps in another version",

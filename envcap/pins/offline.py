@@ -76,6 +76,7 @@ def pin_offline(
     environ: Mapping[str, str],
     tell: Tell,
     refresh: bool = False,
+    left_out: Sequence[Path] = (),
 ) -> Pinned:
     """Give what `pin` gives, from this machine alone. Files that `build` will want are copied to `cache`.
 
@@ -96,7 +97,7 @@ def pin_offline(
         for distribution, kind in classified:
             if kind == "archive" and distribution.direct_url is not None:
                 machine.keep(distribution.direct_url.url, distribution.direct_url.sha256)
-        others = Others(facts, carrier=carrier, offered=offered, store=store, offers={})
+        others = Others(facts, carrier=carrier, offered=offered, store=store, offers={}, left_out=left_out)
         pinned = conclude(classified, carrier=carrier, others=others, identified=identified, damages=damages)
     pinned = msgspec.structs.replace(pinned, packages=[_with_size(package, cache) for package in pinned.packages])
     distant = [

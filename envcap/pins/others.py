@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from envcap.model.facts import Distribution, Facts
 from envcap.model.gap import Gap
 from envcap.pins.carry import Carrier, Pinned
+from envcap.pins.checkouts import pin_editable
 from envcap.pins.classify import Kind
 from envcap.pins.offered import Offered
 from envcap.pins.pages import Offer
@@ -21,7 +23,11 @@ def is_unlisted(distribution: Distribution, kind: Kind) -> bool:
 
 
 class Others:
-    """Pins them. `offers` are those of the index for each that is unlisted, by the path of its metadata."""
+    """Pins them.
+
+    `offers` are those of the index for each that is unlisted, by the path of its metadata; `left_out` are paths that
+    are no code of an editable install.
+    """
 
     def __init__(
         self,
@@ -31,9 +37,13 @@ class Others:
         offered: Offered,
         store: Store,
         offers: Mapping[str, Sequence[Offer]],
+        left_out: Sequence[Path],
     ) -> None:
         self._facts = facts
         self._offers = offers
+        self._carrier = carrier
+        self._store = store
+        self._left_out = left_out
         owned = owned_paths(facts.distributions)
         self._unlisted = Unlisted(facts, carrier=carrier, offered=offered, store=store, owned=owned)
 
@@ -41,7 +51,10 @@ class Others:
         """Give what becomes of a distribution, or None where it is none of these."""
         if is_unlisted(distribution, kind):
             return self._unlisted.pin(distribution, kind, self._offers.get(distribution.path, []))
-        return None
+        if kind != "editable":
+            return None
+        tag = self._facts.interpreter.tag
+        return pin_editable(distribution, carrier=self._carrier, store=self._store, tag=tag, left_out=self._left_out)
 
     def stray_gaps(self) -> list[Gap]:
         """Give the gaps of modules that nobody owns; to be asked when all distributions have been pinned."""

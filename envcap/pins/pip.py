@@ -34,14 +34,22 @@ __all__ = ["Pinned", "pin"]
 
 
 def pin(
-    facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell, refresh: bool = False
+    facts: Facts,
+    *,
+    configuration: Configuration,
+    store: Store,
+    cache: Store,
+    tell: Tell,
+    refresh: bool = False,
+    left_out: Sequence[Path] = (),
 ) -> Pinned:
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
     Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. What an index
     said within the last day is believed where it leads to a proven wheel, and what was read of an installed file while
     nothing about it has changed, unless `refresh` is set; in every other case the index is asked and the file is read.
-    Raises NotRunError when an index cannot be read.
+    `left_out` are paths that are no code of an editable install, such as data. Raises NotRunError when an index cannot
+    be read.
     """
     classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
     verified = Verified.beside(cache, facts.distributions)
@@ -52,7 +60,7 @@ def pin(
         inquiry = Inquiry(carrier, connection=connection, answers=Answers.beside(cache), tell=tell)
         identified = inquiry.identify([one for one, kind in classified if kind == "index"], refresh=refresh)
         offers = inquiry.offers([one for one, kind in classified if is_unlisted(one, kind)])
-        others = Others(facts, carrier=carrier, offered=offered, store=store, offers=offers)
+        others = Others(facts, carrier=carrier, offered=offered, store=store, offers=offers, left_out=left_out)
         pinned = conclude(classified, carrier=carrier, others=others, identified=identified, damages=damages)
         return msgspec.structs.replace(pinned, packages=_with_sizes(pinned.packages, connection=connection))
 

@@ -61,9 +61,9 @@ def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: C
     Raises CannotRepackError when a file is gone, lies outside the prefix,
     or the metadata does not say what there is to take.
     """
-    stem = _stem(distribution)
+    stem = stem_of(distribution)
     members = list(_members(distribution, stem=stem, prefix=prefix, missing=missing))
-    return keep(members, name=_wheel_name(distribution, stem), record=f"{stem}.dist-info/RECORD", store=store)
+    return keep(members, name=wheel_name_of(distribution, stem), record=f"{stem}.dist-info/RECORD", store=store)
 
 
 def keep(members: Iterable[Member], *, name: str, record: str, store: Store) -> Repacked:
@@ -84,10 +84,10 @@ def keep(members: Iterable[Member], *, name: str, record: str, store: Store) -> 
 
 def wheel_file_name(distribution: Distribution) -> str:
     """Give the name of a wheel with what is installed. Raises CannotRepackError when no wheel can have it."""
-    return _wheel_name(distribution, _stem(distribution))
+    return wheel_name_of(distribution, stem_of(distribution))
 
 
-def _stem(distribution: Distribution) -> str:
+def stem_of(distribution: Distribution) -> str:
     """Give `name-version` as the wheel's file and folder names begin: as installed where that is well-formed."""
     installed = Path(distribution.path).name.removesuffix(".dist-info")
     if re.fullmatch(r"[\w.]+-[\w.+!]+", installed):
@@ -95,7 +95,8 @@ def _stem(distribution: Distribution) -> str:
     return f"{canonicalize_name(distribution.name).replace('-', '_')}-{distribution.version.replace('-', '_')}"
 
 
-def _wheel_name(distribution: Distribution, stem: str) -> str:
+def wheel_name_of(distribution: Distribution, stem: str) -> str:
+    """Give the wheel's file name with all the tags that the installed metadata states."""
     tags = expand(distribution.tags)
     if not tags:
         raise CannotRepackError("its metadata has no WHEEL file that says what it runs on")
@@ -112,6 +113,14 @@ def _wheel_name(distribution: Distribution, stem: str) -> str:
     if not (is_reasonable(name) and is_wheel_name(name)):
         raise CannotRepackError("no wheel can have the name that its metadata gives it")
     return name
+
+
+def metadata_members(distribution: Distribution, *, stem: str) -> Iterator[Member]:
+    """Give the files of the .dist-info, without those that an installer writes."""
+    metadata = Path(distribution.path)
+    for path in sorted(metadata.rglob("*")):
+        if path.is_file() and not _is_left_out(path, metadata):
+            yield Member(name=f"{stem}.dist-info/{path.relative_to(metadata).as_posix()}", source=path)
 
 
 def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str]) -> Iterator[Member]:

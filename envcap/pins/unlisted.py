@@ -148,7 +148,7 @@ class Unlisted:
                     Member(name=f"{stem}.data/scripts/{path.name}", source=path, script=True)
                     for path in listing.scripts
                 ),
-                *_metadata(distribution, metadata, Path(folder), stem=stem, tag=tag),
+                *written_metadata(distribution, metadata, Path(folder), stem=stem, tag=tag),
             ]
             made = keep(members, name=f"{stem}-{tag}.whl", record=f"{stem}.dist-info/RECORD", store=self._store)
         reason = f"{_WHO.get(kind, _NO_RECORD)}; they are carried by {listing.source}"
@@ -159,7 +159,9 @@ class Unlisted:
         return self._carrier.carried(distribution, made, reason=reason)
 
 
-def _metadata(distribution: Distribution, metadata: Path, folder: Path, *, stem: str, tag: str) -> Iterator[Member]:
+def written_metadata(
+    distribution: Distribution, metadata: Path, folder: Path, *, stem: str, tag: str
+) -> Iterator[Member]:
     """Write the .dist-info of the wheel (PEP 427), but for RECORD, from what the installed metadata says."""
     own = "METADATA" if distribution.layout == "dist-info" else "PKG-INFO"
     try:

@@ -13,7 +13,7 @@ from envcap.model.gap import Gap
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, OWNER
 from envcap.model.lock import Code
 from envcap.model.struct import Data
-from envcap.project.files import ProjectFiles, list_files
+from envcap.sources import SourceFiles, list_files
 from envcap.store import Store, file_sha256
 
 EPOCH = 315532800  # 1980-01-01, the earliest time that zip files can hold too
@@ -28,12 +28,15 @@ class Captured(Data, frozen=True, kw_only=True):
 
 def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
     """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote."""
-    return {path: _fingerprint(project / path) for path in list_files(project, declaration).paths}
+    return {
+        path: _fingerprint(project / path)
+        for path in list_files(project, left_out=outputs_and_data(project, declaration)).paths
+    }
 
 
 def capture_code(project: Path, declaration: Declaration, store: Store, *, before: Mapping[str, str]) -> Captured:
     """Archive the code into the store. Files that the runs wrote or changed since `before` are outputs, not code."""
-    listing = list_files(project, declaration)
+    listing = list_files(project, left_out=outputs_and_data(project, declaration))
     gaps = list(listing.gaps)
     paths = []
     for path in listing.paths:
@@ -111,6 +114,13 @@ def _output_folders(project: Path, declaration: Declaration) -> set[str]:
     return {folder for folder in folders if (project / folder).is_dir() and not (project / folder).is_symlink()}
 
 
+def outputs_and_data(project: Path, declaration: Declaration) -> list[str]:
+    """Give the declared outputs and data as paths below the project: no code. Those elsewhere are none anyway."""
+    declared = [declaration.metrics, *declaration.artifacts, *declaration.data]
+    paths = [os.path.relpath(project / path, project) for path in declared]
+    return [path for path in paths if path != "." and not path.startswith("..")]
+
+
 def _fill(archive: tarfile.TarFile, project: Path, paths: list[str], *, folders: set[str]) -> None:
     """Write sorted members with fixed owner and time, folders included: the same tree gives the same bytes."""
     needed = {str(parent) for path in paths for parent in Path(path).parents}
@@ -147,7 +157,7 @@ def _written_by_the_run(path: str, *, existed: bool) -> Gap:
     )
 
 
-def _describe(listing: ProjectFiles, store: Store, *, paths: list[str], sha256: str, size: int) -> Code:
+def _describe(listing: SourceFiles, store: Store, *, paths: list[str], sha256: str, size: int) -> Code:
     repository = listing.repository
     if repository is None:
         return Code(archive=sha256, size=size, files=len(paths))

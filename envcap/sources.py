@@ -1,20 +1,19 @@
-"""Which files of the project are its code: what git tracks and what it would, or the folder's plain files.
+"""Which files of a folder are source code: what git tracks and what it would, or the folder's plain files.
 
-Left out, each for a stated reason: declared outputs and data, envcap's own files, key files, very large files.
+Left out, each for a stated reason: what the caller names, envcap's own files, key files, very large files.
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
 from envcap.model.struct import Data
 from envcap.process import capture
 from envcap.redact import redact_text, strip_credentials
 
-_LARGEST_UNTRACKED = 20 << 20  # bytes: larger ones are data, and should be declared as such
+LARGEST_UNTRACKED = 20 << 20  # bytes: larger ones are data, and should be declared as such
 _OWN = re.compile(r"(^|/)(\.envcap(/|$)|pylock(\.[^./]+)?\.toml$)")
 _PASSING = re.compile(r"(^|/)(__pycache__|\.ipynb_checkpoints|node_modules|\.git)(/|$)|\.pyc$")
 # Files whose purpose is to hold a secret. Their text never enters a store or an image.
@@ -26,7 +25,7 @@ _KEYS = re.compile(
 
 
 class Repository(Data, frozen=True, kw_only=True):
-    """What git says of the project. `directory` is the project below the repository's root."""
+    """What git says of the folder. `directory` is the folder below the repository's root."""
 
     address: str | None
     commit: str | None
@@ -34,8 +33,8 @@ class Repository(Data, frozen=True, kw_only=True):
     directory: str
 
 
-class ProjectFiles(Data, frozen=True, kw_only=True):
-    """The project's code as relative paths, sorted; `untracked` is the part that git does not hold."""
+class SourceFiles(Data, frozen=True, kw_only=True):
+    """Source code as relative paths, sorted; `untracked` is the part that git does not hold."""
 
     paths: list[str]
     untracked: list[str]
@@ -44,8 +43,11 @@ class ProjectFiles(Data, frozen=True, kw_only=True):
     gaps: list[Gap]
 
 
-def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
-    """Find the files that are the project's code. Raises NotRunError when git itself fails midway."""
+def list_files(project: Path, *, left_out: Sequence[str] = ()) -> SourceFiles:
+    """Find the files of a folder that are source code; `left_out` are paths below it that are none.
+
+    Raises NotRunError when git itself fails midway.
+    """
     gaps: list[Gap] = []
     repository = _read_repository(project, gaps)
     tracked: set[str] = set()
@@ -58,7 +60,7 @@ def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
             gaps.append(_no_repository("the repository around the folder ignores it"))
     if repository is None:
         others = set(_walk(project))
-    left_out = [*_left_out_prefixes(project, declaration), *_environments(others)]
+    left_out = [*left_out, *_environments(others)]
     paths: list[str] = []
     for path in sorted(tracked | others):
         if _is_below(path, left_out) or _OWN.search(path) or _PASSING.search(path):
@@ -74,7 +76,7 @@ def list_files(project: Path, declaration: Declaration) -> ProjectFiles:
     patch = b""
     if repository is not None and repository.commit is not None:
         patch = _read_patch(project, paths=set(paths), left_out=left_out)
-    return ProjectFiles(paths=paths, untracked=untracked, repository=repository, patch=patch, gaps=gaps)
+    return SourceFiles(paths=paths, untracked=untracked, repository=repository, patch=patch, gaps=gaps)
 
 
 def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | None:
@@ -102,7 +104,7 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
                 reason="the link leads out of the project",
                 consequence="the evaluation will not find it in the image; declare its target as data",
             )
-    elif not is_tracked and full.is_file() and full.stat().st_size > _LARGEST_UNTRACKED:
+    elif not is_tracked and full.is_file() and full.stat().st_size > LARGEST_UNTRACKED:
         return Gap(
             where="code",
             subject=path,
@@ -110,13 +112,6 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
             consequence="it is not in the image; if the evaluation reads it, declare it as data",
         )
     return None
-
-
-def _left_out_prefixes(project: Path, declaration: Declaration) -> list[str]:
-    """Give the declared outputs and data as paths below the project; those elsewhere are no code anyway."""
-    declared = [declaration.metrics, *declaration.artifacts, *declaration.data]
-    paths = [os.path.relpath(project / path, project) for path in declared]
-    return [path for path in paths if path != "." and not path.startswith("..")]
 
 
 def _environments(paths: set[str]) -> list[str]:
@@ -127,6 +122,16 @@ def _environments(paths: set[str]) -> list[str]:
 
 def _is_below(path: str, prefixes: list[str]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def is_secret_file(path: str) -> bool:
+    """Tell whether a file of that name is there to hold a secret."""
+    return _KEYS.search(path) is not None
+
+
+def is_passing(path: str) -> bool:
+    """Tell whether a file is made anew whenever it is missing, such as byte code."""
+    return _PASSING.search(path) is not None
 
 
 def _git_list(project: Path, *options: str) -> list[str]:
@@ -215,12 +220,13 @@ def _walk(project: Path) -> Iterator[str]:
     for folder_name, folders, files in os.walk(project):
         folder = Path(folder_name)
         links = [name for name in folders if (folder / name).is_symlink()]
-        folders[:] = sorted(name for name in folders if name not in links and _is_code_folder(folder / name))
+        folders[:] = sorted(name for name in folders if name not in links and is_source_folder(folder / name))
         for name in [*files, *links]:
             if not name.startswith(".") or _KEYS.search(name):
                 yield (folder / name).relative_to(project).as_posix()
 
 
-def _is_code_folder(folder: Path) -> bool:
+def is_source_folder(folder: Path) -> bool:
+    """Tell whether a folder may hold source code: it is not hidden, and no environment."""
     is_environment = (folder / "pyvenv.cfg").exists() or (folder / "conda-meta").exists()
     return not folder.name.startswith(".") and not _PASSING.search(f"{folder.name}/") and not is_environment
