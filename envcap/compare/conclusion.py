@@ -8,7 +8,8 @@ _WORST_FIRST = (Verdict.DIFFERENT, Verdict.INCONCLUSIVE, Verdict.EQUIVALENT, Ver
 def conclude(checks: list[Check], findings: list[Finding]) -> tuple[Verdict, list[str]]:
     """Give the verdict over all checks and findings, with the reasons for it.
 
-    The verdict is earned: with nothing judged there is no verdict but INCONCLUSIVE.
+    The verdict is earned: with nothing judged there is no verdict but INCONCLUSIVE. Beside a primary metric, what could
+    not be told of a check that does not gate is among the reasons and decides nothing.
     """
     fatal = [finding for finding in findings if finding.fatal]
     if fatal:
@@ -17,14 +18,25 @@ def conclude(checks: list[Check], findings: list[Finding]) -> tuple[Verdict, lis
             for item in fatal
         ]
     judged = [check for check in checks if check.judged]
+    untold = [check for check in judged if check.verdict is Verdict.INCONCLUSIVE and not check.gates]
+    if len(untold) == len(judged):
+        untold = []  # somebody must decide
+    told = [f"{check.kind} `{check.name}` could not be told: {check.detail}" for check in untold]
+    judged = [check for check in judged if check not in untold]
     if not judged:
         return Verdict.INCONCLUSIVE, ["nothing was judged: every output is declared as not judged"]
     verdict = next(kind for kind in _WORST_FIRST if any(check.verdict is kind for check in judged))
     if verdict is Verdict.IDENTICAL:
-        return verdict, ["the one output is equal" if len(judged) == 1 else f"all {len(judged)} outputs are equal"]
+        words = "the one output is equal" if len(judged) == 1 else f"all {len(judged)} outputs are equal"
+        return (
+            (Verdict.EQUIVALENT, [words.replace("the one", "one").replace("all ", ""), *told])
+            if told
+            else (verdict, [words])
+        )
     deciding = [check for check in judged if check.verdict is verdict]
     if verdict is Verdict.EQUIVALENT:
         if len(judged) == 1:
-            return verdict, ["the one output is within tolerance"]
-        return verdict, [f"{len(judged)} outputs are within tolerance, {len(judged) - len(deciding)} of them equal"]
-    return verdict, [f"{check.kind} `{check.name}`: {check.detail}" for check in deciding]
+            return verdict, ["the one output is within tolerance", *told]
+        equal = len(judged) - len(deciding)
+        return verdict, [f"{len(judged)} outputs are within tolerance, {equal} of them equal", *told]
+    return verdict, [*(f"{check.kind} `{check.name}`: {check.detail}" for check in deciding), *told]

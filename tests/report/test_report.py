@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envcap.compare import number
 from envcap.compare.conclusion import conclude
-from envcap.compare.number import judge_metric
+from envcap.compare.wording import claim_of
 from envcap.errors import NotRunError
-from envcap.model.evaluation import Tolerance
+from envcap.model.evaluation import Metric, Tolerance
 from envcap.model.gap import Gap
 from envcap.model.image import Image
 from envcap.model.lock import Lock
@@ -29,6 +30,10 @@ replace = msgspec.structs.replace
 Golden = Callable[[str, str], None]
 SHA256 = "9" * 64
 NOTE = "the operating-system layer was not rebuilt"
+
+
+def judge_metric(name: str, frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> Check:
+    return number.judge_metric(name, frozen, [observed], tolerance)
 
 
 def artifact_check(verdict: Verdict, detail: str = "", catches: str = "any change") -> Check:
@@ -49,6 +54,7 @@ def judgement(checks: list[Check], findings: list[Finding] | None = None, **more
     return Judgement(
         verdict=verdict,
         reasons=reasons,
+        claim=claim_of("fixed", verdict),
         checks=checks,
         findings=findings or [],
         engine="docker",
