@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from envcap.compare.arrays import Array
+from envcap.compare.values import has_bound
 from envcap.model.evaluation import Tolerance
 
 _PIECE = 1 << 16  # elements
@@ -52,7 +53,7 @@ def compare_arrays(frozen: Array, observed: Array, tolerance: Tolerance | None) 
 def _compare_pieces(
     array: Array, pieces: list[tuple[int, memoryview, memoryview]], tolerance: Tolerance | None, *, count: int
 ) -> ArrayDifferences:
-    tolerance = tolerance or Tolerance()
+    is_stated, tolerance = has_bound(tolerance), tolerance or Tolerance()
     size = _largest_magnitude(array)
     fixed, share = max(tolerance.absolute or 0.0, (tolerance.norm or 0.0) * size), tolerance.relative or 0.0
     nan_equal = tolerance.nan == "equal"
@@ -76,7 +77,7 @@ def _compare_pieces(
                 continue
             most_steps = max(most_steps, steps)
             by_steps = is_float and tolerance.ulp is not None and steps <= tolerance.ulp
-            if not by_steps and shift > fixed and shift > share * abs(before):
+            if not is_stated or (not by_steps and shift > fixed and shift > share * abs(before)):
                 outside += 1
     norm = largest / size if size and math.isfinite(size) else math.inf if largest else 0.0
     return ArrayDifferences(count, differing, outside, first, largest, norm, most_steps if is_float else None)
