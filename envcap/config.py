@@ -175,7 +175,7 @@ def check_declaration(declaration: Declaration) -> None:
 def _check_tolerance(name: str, tolerance: Tolerance) -> None:
     for key in ("absolute", "relative", "norm", "ulp", "length"):
         bound = getattr(tolerance, key)
-        if bound is not None and not 0 <= bound < float("inf"):
+        if bound is not None and not 0 <= bound < (1 << 63 if key == "ulp" else float("inf")):
             raise WrongUsageError(
                 f"The tolerance of `{name}` has {key} `{bound}`; it must be a finite number, 0 or more."
             )

@@ -37,7 +37,8 @@ def _settings(lock: Lock) -> dict[str, Setting]:
     ]
     noisy += [path for path, items in _frozen_artifacts(lock).items() if len({item.sha256 for item in items}) > 1]
     noisy = [name for name in noisy if name not in ignored]
-    return share_alpha(noisy, primary=declaration.primary, kind=declaration.kind)
+    primary = None if declaration.primary in ignored else declaration.primary
+    return share_alpha(noisy, primary=primary, kind=declaration.kind)
 
 
 def _judge_metrics(lock: Lock, runs: list[Returned], settings: dict[str, Setting]) -> list[Check]:

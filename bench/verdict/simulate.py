@@ -2,7 +2,7 @@
 
 Run it as `python bench/verdict/simulate.py [DRAWS]` with envcap importable; docs/verdict.md has the table. Each row
 draws k frozen and j new runs from one distribution, the new ones shifted by so many of its standard deviations. A false
-alarm is DIFFERENT without a shift. A miss is a pass with one: `we pass` counts EQUIVALENT and IDENTICAL, and what is neither
+alarm is DIFFERENT without a shift. A miss is a pass with one: `pass` counts EQUIVALENT and IDENTICAL. What is neither
 is INCONCLUSIVE, which the homemade rules do not have. The margin is 20 standard deviations, so that rates are those of
 the interval, unless the row says otherwise.
 """
@@ -126,7 +126,7 @@ def main() -> None:
     rows = cells(draws)
     with ProcessPoolExecutor(max_workers=2) as pool:
         for cell, rates in zip(rows, pool.map(simulate, rows), strict=True):
-            numbers = [rates.different, rates.passed, 1 - rates.different - rates.passed, *rates[2:]]
+            numbers = [rates.different, rates.passed, abs(1 - rates.different - rates.passed), *rates[2:]]
             first = [cell.name, str(cell.frozen), str(cell.new), f"{cell.margin:g} sd", f"{cell.shift:g} sd"]
             sys.stdout.write(f"| {' | '.join([*first, *(f'{100 * number:.1f} %' for number in numbers)])} |\n")
             sys.stdout.flush()

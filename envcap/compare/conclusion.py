@@ -27,12 +27,9 @@ def conclude(checks: list[Check], findings: list[Finding]) -> tuple[Verdict, lis
         return Verdict.INCONCLUSIVE, ["nothing was judged: every output is declared as not judged"]
     verdict = next(kind for kind in _WORST_FIRST if any(check.verdict is kind for check in judged))
     if verdict is Verdict.IDENTICAL:
-        words = "the one output is equal" if len(judged) == 1 else f"all {len(judged)} outputs are equal"
-        return (
-            (Verdict.EQUIVALENT, [words.replace("the one", "one").replace("all ", ""), *told])
-            if told
-            else (verdict, [words])
-        )
+        if told:  # not all outputs are known to be equal
+            return Verdict.EQUIVALENT, [f"{len(judged)} of {len(judged) + len(told)} outputs are equal", *told]
+        return verdict, ["the one output is equal" if len(judged) == 1 else f"all {len(judged)} outputs are equal"]
     deciding = [check for check in judged if check.verdict is verdict]
     if verdict is Verdict.EQUIVALENT:
         if len(judged) == 1:

@@ -13,7 +13,7 @@ Kind = Literal["fixed", "retraining", "generation"]
 Mode = Literal["bytes", "content", "stated", "runs", "equivalence", "floor", "samples", "generation"]
 
 
-class Tolerance(Table, frozen=True, kw_only=True):
+class Tolerance(Table, frozen=True, kw_only=True, omit_defaults=True):
     """How far an output may be from the frozen one, and how it is compared. Within any bound is within tolerance."""
 
     absolute: float | None = None
