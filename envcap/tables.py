@@ -11,6 +11,7 @@ from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -63,6 +64,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     base: Base
     code: Code
     evaluation: _EvaluationEntry
+    numerics: Numerics = Numerics()
     data: list[DataInput] = []
     conflicts: list[Conflict] = []
     gaps: list[Gap] = []
@@ -102,6 +104,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 base=lock.base,
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
+                numerics=lock.numerics,
                 data=lock.data,
                 conflicts=lock.conflicts,
                 gaps=lock.gaps,
@@ -166,6 +169,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         data=own.data,
         gaps=own.gaps,
         conflicts=own.conflicts,
+        numerics=own.numerics,
     )
 
 

@@ -32,8 +32,8 @@ def conclude(checks: list[Check], findings: list[Finding]) -> tuple[Verdict, lis
         return verdict, ["the one output is equal" if len(judged) == 1 else f"all {len(judged)} outputs are equal"]
     deciding = [check for check in judged if check.verdict is verdict]
     if verdict is Verdict.EQUIVALENT:
-        if len(judged) == 1:
-            return verdict, ["the one output is within tolerance", *told]
         equal = len(judged) - len(deciding)
-        return verdict, [f"{len(judged)} outputs are within tolerance, {equal} of them equal", *told]
+        words = "the one output is" if len(judged) == 1 else f"{len(judged)} outputs are"
+        more = "" if len(judged) == 1 else f", {equal} of them equal"
+        return verdict, [f"{words} within tolerance{more}", *told]
     return verdict, [*(f"{check.kind} `{check.name}`: {check.detail}" for check in deciding), *told]

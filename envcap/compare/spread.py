@@ -20,6 +20,7 @@ ALPHA = 0.01  # the chance of a false alarm over all that is judged by its sprea
 DEFAULT_MARGIN = 0.1  # of the frozen value: the widest band that passes where no margin was stated
 _SPREADS_DIFFER = 0.01  # p-value of the F test below which spreads are not pooled
 _POWER = 0.8
+_LARGEST_RATIO = 1e100
 _MOST_DECIMALS = 6  # a number printed with no more was rounded
 # The relative tolerances of torch.testing.assert_close, which were set from logged test data.
 _PRECISION = {"float32": 1.3e-6, "float64": 1e-7}
@@ -59,7 +60,7 @@ def measure(frozen: list[float], observed: list[float], *, alpha: float, quantum
         (precision, f"the precision of {kind}, which is wider than the spread over {error.how}"),
     ]
     half, origin = max(widest)
-    t = abs(shift) / error.size if error.size else math.inf
+    t = 0.0 if math.isinf(error.size) else abs(shift) / error.size if error.size else math.inf
     detectable = shift_caught(error.freedom, alpha, _POWER) * error.size
     if half > widest[0][0]:
         detectable = max(detectable, half + normal_quantile(_POWER) * error.size)
@@ -91,16 +92,19 @@ def standard_error(frozen: list[float], observed: list[float]) -> Error:
         many, words = (frozen, f"{k} frozen runs") if j == 1 else (observed, f"{j} new runs")
         return Error(size=deviation(many) * math.sqrt(1 / k + 1 / j), freedom=len(many) - 1, how=words)
     before, after = deviation(frozen), deviation(observed)
-    how = f"{k} frozen and {j} new runs"
+    largest = max(before, after)
+    how, freedom = f"{k} frozen and {j} new runs", float(k + j - 2)
+    if not 0 < largest < math.inf:
+        return Error(size=largest, freedom=freedom, how=f"{how} together")
+    before, after = before / largest, after / largest  # the squares of what is very large or small are no numbers
     if before > 0 and after > 0:
-        ratio = (after / before) ** 2
-        tail = f_tail(ratio, j - 1, k - 1)
+        tail = f_tail(min(after / before, _LARGEST_RATIO) ** 2, j - 1, k - 1)
         if 2 * min(tail, 1 - tail) < _SPREADS_DIFFER:
             first, second = before**2 / k, after**2 / j
             freedom = (first + second) ** 2 / (first**2 / (k - 1) + second**2 / (j - 1))
-            return Error(size=math.sqrt(first + second), freedom=freedom, how=f"{how}, whose spreads differ (Welch)")
-    freedom = k + j - 2
-    pooled = math.sqrt(((k - 1) * before**2 + (j - 1) * after**2) / freedom)
+            size = largest * math.sqrt(first + second)
+            return Error(size=size, freedom=freedom, how=f"{how}, whose spreads differ (Welch)")
+    pooled = largest * math.sqrt(((k - 1) * before**2 + (j - 1) * after**2) / freedom)
     return Error(size=pooled * math.sqrt(1 / k + 1 / j), freedom=freedom, how=f"{how} together")
 
 

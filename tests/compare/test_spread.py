@@ -5,7 +5,7 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from envcap.compare.decision import Setting, share_alpha
@@ -182,10 +182,18 @@ def test_a_pass_is_never_wider_than_the_margin(frozen: list[float], new: float, 
         assert check.measured.high - check.measured.reference <= margin * (1 + 1e-6) + 1e-9
 
 
-@given(frozen=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=4))
-def test_no_number_is_too_large_or_too_small(frozen: list[float]) -> None:
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(frozen=st.lists(finite, min_size=2, max_size=4), new=st.lists(finite, min_size=1, max_size=3))
+@example(frozen=[1.7e308, -1.7e308], new=[1.7e308, -1.7e308])
+@example(frozen=[0.0, 4e-169], new=[0.0, 1.0])
+@example(frozen=[0.0, 5e-324], new=[0.0, 1e308])
+def test_no_number_is_too_large_or_too_small(frozen: list[float], new: list[float]) -> None:
     if len(set(frozen)) > 1:
-        band = measure(frozen, frozen[:1], alpha=0.01, quantum=0.0)
+        for mode in (Tolerance(), Tolerance(mode="equivalence", absolute=1.0), Tolerance(mode="floor", floor=0.9)):
+            assert judge_metric("a", [*frozen], [*new], mode).verdict is not IDENTICAL
+        band = measure(frozen, new, alpha=0.01, quantum=0.0)
         assert band.half >= 0
         assert is_within(band) in {True, False}
 
