@@ -1,8 +1,8 @@
 """The same rates on real trainings: many reruns of a small network with another seed each, judged in random groups.
 
 Run it as `python bench/verdict/reruns.py PYTHON [RUNS]`, where PYTHON is an interpreter that has scikit-learn. Each run
-is a process-independent training of a small neural network on the digits, seeded differently; a second set has a real
-change in it: half of the training rows. Groups of k frozen and one new run are then drawn without replacement.
+trains a small neural network on the digits anew, seeded differently; a second set has a real change in it: half of the
+training rows. Groups of k frozen and one new run are then drawn without replacement.
 """
 
 import json

@@ -29,7 +29,7 @@ class Differences(Data, frozen=True, kw_only=True):
     first: str
     largest: float
     norm: float = 0.0  # of arrays: the largest, relative to the largest frozen magnitude
-    ulp: int | None = None  # of arrays of floats: the largest, in units in the last place
+    ulp: int | None = None  # of arrays: the largest, where a bound on it was stated
 
 
 def read_npz(content: bytes) -> Values:

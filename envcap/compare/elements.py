@@ -7,6 +7,7 @@ norm-wise (Higham, Accuracy and Stability of Numerical Algorithms, section 3.5).
 import math
 import struct
 from collections.abc import Iterator
+from operator import ne, sub
 from typing import NamedTuple
 
 from envcap.compare.arrays import Array
@@ -14,7 +15,7 @@ from envcap.compare.values import has_bound
 from envcap.model.evaluation import Tolerance
 
 _PIECE = 1 << 16  # elements
-MOST_ELEMENTS = 1 << 24  # in pieces that differ; about ten seconds. Beyond it only bytes are compared
+MOST_ELEMENTS = 1 << 23  # in pieces that differ; seconds to half a minute. Beyond it only bytes are compared
 _BITS = {"d": "q", "f": "i", "e": "h", "bf16": "h"}  # the integer of the same size
 _COMPLEX = {"ff": "f", "dd": "d"}
 
@@ -28,7 +29,7 @@ class ArrayDifferences(NamedTuple):
     first: str = ""
     largest: float = 0.0
     norm: float = 0.0  # the largest difference, relative to the largest frozen magnitude
-    ulp: int | None = None  # the largest, where the type has one
+    ulp: int | None = None  # the largest, where a bound on it was stated
 
 
 def compare_arrays(frozen: Array, observed: Array, tolerance: Tolerance | None) -> ArrayDifferences:
@@ -55,32 +56,57 @@ def _compare_pieces(
 ) -> ArrayDifferences:
     is_stated, tolerance = has_bound(tolerance), tolerance or Tolerance()
     size = _largest_magnitude(array)
-    fixed, share = max(tolerance.absolute or 0.0, (tolerance.norm or 0.0) * size), tolerance.relative or 0.0
-    nan_equal = tolerance.nan == "equal"
-    is_float = array.letter in _BITS
-    differing = outside = 0
-    first, largest, most_steps = "", 0.0, 0
-    for start, one, other in pieces:
-        triples = zip(_values(array, one), _values(array, other), _steps(array, one, other), strict=True)
-        for place, (before, after, steps) in enumerate(triples, start):
-            if steps == 0:
-                continue
-            if nan_equal and before != before and after != after:  # noqa: PLR0124
-                continue
-            differing += 1
-            first = first or f"element {_index(array, place)}: {before!r} became {after!r}"
-            shift = abs(after - before)
-            shift = math.inf if shift != shift else shift  # noqa: PLR0124
-            largest = max(largest, shift)
-            if not math.isfinite(shift) or array.letter == "?":
-                outside += 1
-                continue
-            most_steps = max(most_steps, steps)
-            by_steps = is_float and tolerance.ulp is not None and steps <= tolerance.ulp
-            if not is_stated or (not by_steps and shift > fixed and shift > share * abs(before)):
-                outside += 1
-    norm = largest / size if size and math.isfinite(size) else math.inf if largest else 0.0
-    return ArrayDifferences(count, differing, outside, first, largest, norm, most_steps if is_float else None)
+    bounds = _Bounds(
+        fixed=max(tolerance.absolute or 0.0, (tolerance.norm or 0.0) * size) if is_stated else -1.0,
+        share=(tolerance.relative or 0.0) if is_stated else -1.0,
+        ulp=tolerance.ulp if array.letter in _BITS else None,
+        nan_equal=tolerance.nan == "equal",
+    )
+    found = [_compare_piece(array, start, one, other, bounds) for start, one, other in pieces]
+    largest = max((piece.largest for piece in found), default=0.0)
+    steps = [piece.ulp for piece in found if piece.ulp is not None]
+    return ArrayDifferences(
+        elements=count,
+        differing=sum(piece.differing for piece in found),
+        outside=sum(piece.outside for piece in found),
+        first=next((piece.first for piece in found if piece.first), ""),
+        largest=largest,
+        norm=largest / size if size else math.inf if largest else 0.0,
+        ulp=max(steps, default=None),
+    )
+
+
+class _Bounds(NamedTuple):
+    fixed: float  # below 0 where no bound was stated
+    share: float
+    ulp: int | None
+    nan_equal: bool
+
+
+def _compare_piece(array: Array, start: int, one: memoryview, other: memoryview, bounds: _Bounds) -> ArrayDifferences:
+    before, after = _values(array, one), _values(array, other)
+    bits, bits_after = _bits(array, one), _bits(array, other)
+    shifts = [abs(shift) for shift in map(sub, after, before)]
+    differing = [place for place, is_other in enumerate(map(ne, bits, bits_after)) if is_other]
+    if array.letter != "?" and bounds.ulp is None and math.isfinite(sum(shifts)) and max(shifts) <= bounds.fixed:
+        outside, largest, steps = 0, max(shifts), None
+    else:
+        if bounds.nan_equal:
+            differing = [at for at in differing if before[at] == before[at] or after[at] == after[at]]
+        outside, largest, steps = 0, 0.0, None
+        for at in differing:
+            shift = shifts[at]
+            largest = max(largest, shift if shift == shift else math.inf)  # noqa: PLR0124
+            apart = None if bounds.ulp is None else _steps(bits[at], bits_after[at], _width(array))
+            steps = apart if steps is None or (apart is not None and apart > steps) else steps
+            is_within = bounds.fixed >= 0 and (shift <= bounds.fixed or shift <= bounds.share * abs(before[at]))
+            is_near = apart is not None and bounds.ulp is not None and apart <= bounds.ulp
+            outside += not ((is_within or is_near) and math.isfinite(shift)) or array.letter == "?"
+    first = ""
+    if differing:
+        at = differing[0]
+        first = f"element {_index(array, start + at)}: {before[at]!r} became {after[at]!r}"
+    return ArrayDifferences(len(before), len(differing), outside, first, largest, 0.0, steps)
 
 
 def _plain(array: Array) -> Array:
@@ -116,20 +142,16 @@ def _values(array: Array, piece: memoryview) -> tuple[float, ...]:
     return struct.unpack(f"{array.order}{len(piece) // _width(array)}{letter}", data)
 
 
-def _steps(array: Array, one: memoryview, other: memoryview) -> list[int]:
-    """Give units in the last place for floats (the zeros of both signs are one apart), else 0 or 1 for equal or not."""
+def _bits(array: Array, piece: memoryview) -> tuple[int, ...]:
     letter = _BITS.get(array.letter, array.letter)
-    how = f"{array.order}{len(one) // _width(array)}{letter}"
-    pairs = zip(struct.unpack(how, one), struct.unpack(how, other), strict=True)
-    if array.letter not in _BITS:
-        return [int(first != second) for first, second in pairs]
-    lowest = -(1 << (8 * _width(array) - 1))
-    return [
-        0
-        if first == second
-        else abs((first if first >= 0 else lowest - first - 1) - (second if second >= 0 else lowest - second - 1))
-        for first, second in pairs
-    ]
+    return struct.unpack(f"{array.order}{len(piece) // _width(array)}{letter}", piece)
+
+
+def _steps(first: int, second: int, width: int) -> int:
+    """Give the units in the last place between two floats, by their bits; the zeros of both signs are one apart."""
+    lowest = -(1 << (8 * width - 1))
+    one, other = (bits if bits >= 0 else lowest - bits - 1 for bits in (first, second))
+    return abs(one - other)
 
 
 def _largest_magnitude(array: Array) -> float:

@@ -8,7 +8,7 @@ a significant difference is none.
 import math
 
 from envcap.compare.distributions import normal_quantile, t_quantile, t_tail
-from envcap.compare.spread import exact_mean, standard_error
+from envcap.compare.spread import exact_mean, standard_error, to_float
 from envcap.model.struct import Data
 from envcap.model.verdict import Verdict
 
@@ -33,13 +33,14 @@ def judge_equivalence(frozen: list[float], observed: list[float], *, margin: flo
     """Judge whether the difference of the means is proven to be within `margin`. Two runs on each side at least."""
     error = standard_error(frozen, observed)
     reference = exact_mean(frozen)
-    shift = float(exact_mean(observed) - reference)
+    shift = to_float(exact_mean(observed) - reference)
     half = t_quantile(2 * ALPHA, error.freedom) * error.size
     if abs(shift) + half <= margin:
         verdict = Verdict.EQUIVALENT
     else:
         verdict = Verdict.DIFFERENT if abs(shift) - half > margin else Verdict.INCONCLUSIVE
-    t = (margin - abs(shift)) / error.size if error.size else math.copysign(math.inf, margin - abs(shift))
+    is_known = 0 < error.size < math.inf
+    t = (margin - abs(shift)) / error.size if is_known else math.copysign(math.inf, margin - abs(shift))
     tail = t_tail(abs(t), error.freedom) / 2
     return Interval(
         verdict=verdict,

@@ -7,7 +7,7 @@ from envcap.compare.decision import ALONE, Decision, Setting
 from envcap.compare.distributions import next_differs_at_most
 from envcap.compare.equivalence import judge_equivalence
 from envcap.compare.floor import judge_floor
-from envcap.compare.spread import DEFAULT_MARGIN, exact_mean, is_within, measure, quantum_of
+from envcap.compare.spread import DEFAULT_MARGIN, exact_mean, is_within, measure, quantum_of, to_float
 from envcap.compare.values import (
     bound,
     has_bound,
@@ -269,7 +269,7 @@ def _shift(frozen: _Numbers, observed: _Numbers) -> str:
     if len(set(frozen)) == 1 == len(observed):
         return show_shift(observed[0] - frozen[0], frozen[0])
     reference = exact_mean(list(frozen))
-    return show_shift(float(exact_mean(list(observed)) - reference), float(reference))
+    return show_shift(to_float(exact_mean(list(observed)) - reference), float(reference))
 
 
 def _band(reference: float, half: float, *, margin: float, detectable: float) -> Measured:

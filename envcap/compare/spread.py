@@ -50,7 +50,7 @@ class Error(Data, frozen=True, kw_only=True):
 def measure(frozen: list[float], observed: list[float], *, alpha: float, quantum: float) -> Band:
     """Give the band for the mean of `observed`. At least two of `frozen` must be there, and differ."""
     reference, mean = exact_mean(frozen), exact_mean(observed)
-    shift = _float(mean - reference)
+    shift = to_float(mean - reference)
     error = standard_error(frozen, observed)
     confidence = f"{100 * (1 - alpha):.4g} %"
     precision, kind = _precision(frozen + observed, float(reference))
@@ -116,10 +116,10 @@ def exact_mean(values: list[float]) -> Fraction:
 def deviation(values: list[float]) -> float:
     """Give the standard deviation, n - 1 in the denominator; above 0 whenever two values differ."""
     mean = exact_mean(values)
-    variance = _float(sum(((Fraction(value) - mean) ** 2 for value in values), Fraction(0)) / (len(values) - 1))
+    variance = to_float(sum(((Fraction(value) - mean) ** 2 for value in values), Fraction(0)) / (len(values) - 1))
     if 0 < variance < math.inf:
         return math.sqrt(variance)
-    return max(_float(abs(Fraction(value) - mean)) for value in values)  # beyond what can be squared
+    return max(to_float(abs(Fraction(value) - mean)) for value in values)  # beyond what can be squared
 
 
 def quantum_of(values: list[float], *, stated: float | None, samples: int | None) -> float:
@@ -149,7 +149,8 @@ def _is_single(value: float) -> bool:
         return False
 
 
-def _float(value: Fraction) -> float:
+def to_float(value: Fraction) -> float:
+    """Give the nearest float, and infinity beyond the largest."""
     try:
         return float(value)
     except OverflowError:

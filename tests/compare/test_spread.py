@@ -187,6 +187,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 @given(frozen=st.lists(finite, min_size=2, max_size=4), new=st.lists(finite, min_size=1, max_size=3))
 @example(frozen=[1.7e308, -1.7e308], new=[1.7e308, -1.7e308])
+@example(frozen=[1.7e308, 1.6e308], new=[-1.7e308, -1.6e308])
 @example(frozen=[0.0, 4e-169], new=[0.0, 1.0])
 @example(frozen=[0.0, 5e-324], new=[0.0, 1e308])
 def test_no_number_is_too_large_or_too_small(frozen: list[float], new: list[float]) -> None:
