@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from envcap.compare.agreement import agreements, decide_by_agreement
-from envcap.compare.content import reader_of
+from envcap.compare.content import Values, compare_contents, reader_of
 from envcap.compare.decision import Decision, Setting
 from envcap.model.evaluation import Tolerance
 from envcap.model.verdict import Measured, Verdict
@@ -42,6 +42,23 @@ def read_texts(path: str, content: bytes) -> dict[str, str]:
     if not texts:
         raise ValueError("it holds no text")
     return texts
+
+
+def _first_other_difference(path: str, frozen: list[bytes], observed: list[bytes], tolerance: Tolerance | None) -> str:
+    """Tell of the first value that is no text and changed, though all frozen runs agree on it; empty where none is."""
+    before, after = ([_others(path, content) for content in side] for side in (frozen, observed))
+    steady = {name: value for name, value in before[0].items() if all(one.get(name) == value for one in before)}
+    for values in after:
+        kept = {name: value for name, value in values.items() if name in steady or name not in before[0]}
+        found = compare_contents(steady, kept, tolerance)
+        if found.outside:
+            return found.first
+    return ""
+
+
+def _others(path: str, content: bytes) -> Values:
+    reader = reader_of(path)
+    return {} if reader is None else {n: value for n, value in reader(content).items() if not isinstance(value, str)}
 
 
 def compare_texts(frozen: Mapping[str, str], observed: Mapping[str, str]) -> TextDifferences:
@@ -87,6 +104,9 @@ def judge_generation(
         return Decision(verdict=Verdict.DIFFERENT, detail=str(error), mode="generation")
     worst = min(found, key=lambda one: one.agreement)
     detail = describe_texts(worst)
+    other = _first_other_difference(path, frozen, observed, tolerance)
+    if other:
+        return Decision(verdict=Verdict.DIFFERENT, detail=f"{detail}; beside the texts, {other}", mode="generation")
     allowed = LENGTH if stated.length is None else stated.length
     if any(abs(one.length - 1) > allowed for one in found):
         return Decision(

@@ -280,6 +280,24 @@ def test_rules_for_texts(observed: bytes, tolerance: Tolerance | None, expected:
     assert (check.verdict, check.mode) == (expected, "generation")
 
 
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        (b'{"text": "a", "score": 0.5}\n', EQUIVALENT),
+        (b'{"text": "a", "score": 0.25}', DIFFERENT),
+        (b'{"text": "a"}', DIFFERENT),
+        (b'{"text": "a", "score": 0.5, "more": 1}', DIFFERENT),
+        (b'{"text": "a", "score": "0.5"}', DIFFERENT),
+    ],
+)
+def test_no_value_beside_the_texts_may_hide(observed: bytes, expected: Verdict) -> None:
+    frozen = b'{"text": "a", "score": 0.5}'
+    assert judge("a.jsonl", [frozen], [observed], kind="generation").verdict is expected
+    noisy = [frozen, frozen.replace(b"0.5", b"0.75")]
+    if expected is EQUIVALENT:
+        assert judge("a.jsonl", noisy, [b'{"text": "a", "score": 9.5}'], kind="generation").verdict is EQUIVALENT
+
+
 def test_the_first_divergence_is_told() -> None:
     assert (
         "19 of 20 texts are equal, first parting at word 7 of line 4"
