@@ -99,14 +99,15 @@ def _require_new(folder: Path) -> None:
 @contextmanager
 def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[str, str], tell: Tell) -> Iterator[Path]:
     """Write the whole context to a folder that is gone afterwards. Files are linked from the cache where possible."""
-    from envcap.pins.configuration import read_configuration
+    from envcap.pins.declared import read_every_index
     from envcap.pins.download import fetch
     from envcap.pins.session import open_session
 
     cache = download_cache(environ)
     cache.root.mkdir(parents=True, exist_ok=True)
     tell(Progress(kind="step", text=f"fetching {len(lock.packages)} packages"))
-    with closing(open_session(read_configuration(Path(sys.executable)))) as session:
+    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
+    with closing(open_session(configuration)) as session:
         files = fetch(lock.packages, cache=cache, lock_folder=project, session=session, tell=tell)
     files[lock.code.archive] = lock_store(project).require(lock.code.archive, CODE_ARCHIVE, what="The code")
     with tempfile.TemporaryDirectory(prefix="context-", dir=cache.root) as name:

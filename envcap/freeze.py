@@ -82,7 +82,7 @@ def _learn(
 ) -> Lock:
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
     from envcap.pins.base_image import resolve_base
-    from envcap.pins.configuration import read_configuration as read_pip_configuration
+    from envcap.pins.declared import read_every_index
     from envcap.pins.pip import pin
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
@@ -90,7 +90,7 @@ def _learn(
     tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
     pinned = pin(
         facts,
-        configuration=read_pip_configuration(Path(facts.executable)),
+        configuration=read_every_index(Path(facts.executable), project=project, environ=environ),
         store=store,
         cache=download_cache(environ),
         tell=tell,
