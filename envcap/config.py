@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from envcap.errors import WrongUsageError
-from envcap.model.evaluation import Declaration, Tolerance
+from envcap.model.evaluation import Declaration, Kind, Tolerance
 from envcap.model.struct import Table
 from envcap.redact import holds_credentials, redact_text
 
@@ -38,6 +38,7 @@ class EvaluationTable(Table, frozen=True, kw_only=True):
     repeat: int | None = None
     timeout: str | int | float | None = None
     primary: str | None = None
+    kind: Kind = "fixed"
     environment: list[str] = []
 
 
@@ -96,6 +97,7 @@ def declare(configuration: ConfigurationTable, override: Override) -> Declaratio
         repeat=_first(override.repeat, written.repeat, 3),
         timeout=parse_duration(timeout) if timeout is not None else 1800.0,
         primary=written.primary,
+        kind=written.kind,
         environment=sorted(set(written.environment)),
         tolerance=configuration.tolerance,
     )
@@ -180,9 +182,36 @@ def check_declaration(declaration: Declaration) -> None:
         if not path or "\0" in path:
             raise WrongUsageError(f"`{path}` cannot name data.")
     for name, tolerance in declaration.tolerance.items():
-        for bound in (tolerance.absolute, tolerance.relative):
-            if bound is not None and not 0 <= bound < float("inf"):
-                raise WrongUsageError(f"The tolerance of `{name}` is `{bound}`; it must be a finite number, 0 or more.")
+        _check_tolerance(name, tolerance)
+
+
+def _check_tolerance(name: str, tolerance: Tolerance) -> None:
+    for key in ("absolute", "relative", "norm", "ulp", "length"):
+        bound = getattr(tolerance, key)
+        if bound is not None and not 0 <= bound < (1 << 63 if key == "ulp" else float("inf")):
+            raise WrongUsageError(
+                f"The tolerance of `{name}` has {key} `{bound}`; it must be a finite number, 0 or more."
+            )
+    for key in ("floor", "agreement"):
+        share = getattr(tolerance, key)
+        if share is not None and not 0 <= share <= 1:
+            raise WrongUsageError(f"The tolerance of `{name}` has {key} `{share}`; it is a share, from 0 to 1.")
+    for key in ("quantum", "samples"):
+        step = getattr(tolerance, key)
+        if step is not None and not 0 < step < float("inf"):
+            raise WrongUsageError(f"The tolerance of `{name}` has {key} `{step}`; it must be finite and above 0.")
+    bounds = (tolerance.absolute, tolerance.relative, tolerance.norm, tolerance.ulp)
+    has_bound = any(bound is not None for bound in bounds)
+    if tolerance.mode in {"stated", "equivalence"} and not has_bound:
+        raise WrongUsageError(
+            f"The tolerance of `{name}` has mode `{tolerance.mode}` and states no margin.",
+            hint="Add `absolute` or `relative`: a margin that is chosen after the fact proves nothing.",
+        )
+    if (tolerance.mode == "floor") != (tolerance.floor is not None):
+        raise WrongUsageError(
+            f"The tolerance of `{name}` has one of mode `floor` and key `floor`; they go together.",
+            hint='Write for example `{ mode = "floor", floor = 0.99 }`.',
+        )
 
 
 def _plain_path(path: str) -> str:

@@ -99,14 +99,21 @@ def _learn(
     base, base_gaps = resolve_base(facts, explicit=request.base, offline=request.offline)
 
     before = fingerprints(project, declaration)
-    runs = run_reference(declaration, project=project, env=env, interpreter=Path(facts.executable), tell=tell)
+    artifact_gaps: dict[str, Gap] = {}
+    runs = run_reference(
+        declaration,
+        project=project,
+        env=env,
+        interpreter=Path(facts.executable),
+        tell=tell,
+        after_each=lambda: artifact_gaps.update(_keep_reference_artifacts(project, declaration, store)),
+    )
     _require_primary(declaration, runs)
     numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
     changes = changed_data(project, data)
     if changes:
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
-    artifact_gaps = _keep_reference_artifacts(project, declaration, store)
     return Lock(
         name=request.name,
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -128,7 +135,7 @@ def _learn(
             *variable_gaps,
             *_locale_gaps(facts.system),
             *captured.gaps,
-            *artifact_gaps,
+            *artifact_gaps.values(),
             *numerics_gaps,
         ],
         numerics=numerics,
@@ -221,19 +228,18 @@ def _locale_gaps(system: System) -> list[Gap]:
     ]
 
 
-def _keep_reference_artifacts(project: Path, declaration: Declaration, store: Store) -> list[Gap]:
-    """Keep what the last run wrote, so that a difference can be shown and not only stated."""
-    gaps = []
+def _keep_reference_artifacts(project: Path, declaration: Declaration, store: Store) -> dict[str, Gap]:
+    """Keep what a run wrote, so that differences can be shown and runs compared with each other; give gaps by path."""
+    gaps = {}
     for path in artifact_files(project, declaration):
         if path.stat().st_size <= _LARGEST_KEPT_ARTIFACT:
             store.add_file(path)
         else:
-            gaps.append(
-                Gap(
-                    where="evaluation.artifacts",
-                    subject=path.relative_to(project).as_posix(),
-                    reason=f"it is large ({path.stat().st_size:,} bytes), so only its digest is kept",
-                    consequence="a difference can be told, but not where in the file it is",
-                )
+            subject = path.relative_to(project).as_posix()
+            gaps[subject] = Gap(
+                where="evaluation.artifacts",
+                subject=subject,
+                reason=f"it is large ({path.stat().st_size:,} bytes), so only its digest is kept",
+                consequence="a difference can be told, but not where in the file it is",
             )
     return gaps

@@ -7,17 +7,15 @@ from contextlib import closing
 from pathlib import Path
 
 from envcap import lockfile
-from envcap.compare.artifact import judge_artifact
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
-from envcap.compare.number import judge_metric
 from envcap.compare.numerics import compare_numerics
+from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.engines import open_engine
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
-from envcap.evaluate.collect import collect_artifacts, collect_metrics
-from envcap.model.evaluation import Artifact, Metric
+from envcap.judge import Returned, judge_outputs
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
@@ -25,7 +23,7 @@ from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.model.verdict import Check, Judgement
+from envcap.model.verdict import Judgement
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
@@ -33,7 +31,6 @@ from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.report.derivation import describe_derivation
-from envcap.store import Store
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -43,7 +40,8 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     name: str = "envcap"
     engine: str = "auto"
     image: str | None = None
-    timeout: float | None = None  # seconds; None for what was frozen
+    repeat: int = 1
+    timeout: float | None = None  # seconds, for one run; None for what was frozen
     memory: int | None = None  # bytes
     network: bool = False
     gpus: str = "auto"  # `auto`, `all`, `none`, or numbers and UUIDs with commas between
@@ -57,6 +55,8 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     Raises RefusedError when lock, code, data or image are not what was frozen, NotRunError when it could not run;
     a run that gave other results is not an error but a verdict.
     """
+    if request.repeat < 1:
+        raise WrongUsageError(f"`--repeat` is `{request.repeat}`; it must be at least 1.")
     project = request.project.resolve()
     lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
     lockfile.require_no_gaps(lock, strict=request.strict)
@@ -70,16 +70,20 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
         _show_before_running(engine, image, lock, tell)
         facts = _probe(engine, image, gpus=task.gpus)
         with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
-            results = Path(name)
-            outcome = engine.run(image, task, results=results, tell=tell)
-            _require_ended_well(outcome, lock, request)
-            checks = judge_outputs(lock, results, stdout=outcome.stdout, store=lock_store(project))
+            runs = [
+                _run(engine, image, task, request, lock, results=Path(name) / str(number), number=number, tell=tell)
+                for number in range(1, request.repeat + 1)
+            ]
+            checks = judge_outputs(lock, runs, store=lock_store(project))
             numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
         findings = [*compare_environment(lock, facts), *compare_numerics(lock.numerics, numerics)]
         verdict, reasons = conclude(checks, findings)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
+            kind=lock.declaration.kind,
+            claim=claim_of(lock.declaration.kind, verdict),
+            runs=request.repeat,
             checks=checks,
             findings=findings,
             gaps=[*lock.gaps, *numerics_gaps],
@@ -92,51 +96,24 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     return judgement, lock
 
 
-def judge_outputs(lock: Lock, results: Path, *, stdout: str, store: Store) -> list[Check]:
-    """Judge every declared output in `results` against the frozen runs; the primary metric comes first."""
-    declaration = lock.declaration
-    try:
-        observed = collect_metrics(results, declaration, stdout=stdout)
-    except NotRunError:
-        # It ran and ended well, but the metrics are not there: that is a different result, not a failed step.
-        observed = {}
-    frozen: dict[str, list[Metric]] = {}
-    for run in lock.runs:
-        for name, value in run.metrics.items():
-            frozen.setdefault(name, []).append(value)
-    names = [*frozen, *(name for name in observed if name not in frozen)]
-    names.sort(key=lambda name: name != declaration.primary)
-    checks = [
-        judge_metric(name, frozen.get(name, []), observed.get(name), declaration.tolerance.get(name)) for name in names
-    ]
-    return checks + _judge_artifacts(lock, results, store)
-
-
-def _judge_artifacts(lock: Lock, results: Path, store: Store) -> list[Check]:
-    observed = {item.path: item for item in collect_artifacts(results, lock.declaration)}
-    frozen: dict[str, list[Artifact]] = {}
-    for run in lock.runs:
-        for item in run.artifacts:
-            frozen.setdefault(item.path, []).append(item)
-    return [
-        judge_artifact(
-            path,
-            frozen.get(path, []),
-            observed.get(path),
-            lock.declaration.tolerance.get(path),
-            contents=_contents(frozen.get(path, []), results / path, store),
-        )
-        for path in sorted({*frozen, *observed})
-    ]
-
-
-def _contents(frozen: list[Artifact], new: Path, store: Store) -> tuple[bytes, bytes] | None:
-    """Give the kept bytes of a frozen run and the new ones, where both are here."""
-    for item in reversed(frozen):
-        kept = store.find(item.sha256, Path(item.path).name)
-        if kept is not None and new.is_file():
-            return kept.read_bytes(), new.read_bytes()
-    return None
+def _run(
+    engine: Engine,
+    image: Image,
+    task: Task,
+    request: VerifyRequest,
+    lock: Lock,
+    *,
+    results: Path,
+    number: int,
+    tell: Tell,
+) -> Returned:
+    """Run the evaluation once, in a fresh container or folder, and give where its outputs are."""
+    results.mkdir()
+    if request.repeat > 1:
+        tell(Progress(kind="step", text=f"run {number} of {request.repeat}"))
+    outcome = engine.run(image, task, results=results, tell=tell)
+    _require_ended_well(outcome, lock, request)
+    return Returned(folder=results, stdout=outcome.stdout)
 
 
 def _require_frozen_data(project: Path, lock: Lock) -> None:

@@ -84,6 +84,9 @@ def test_without_a_command_an_example_is_shown() -> None:
         ("[evaluation]\ncomand = ['x']\n", "comand"),
         ("[tolerance]\nloss = { absolut = 1 }\n", "tolerance"),
         ("[tolerance]\nloss = 0.1\n", "tolerance"),
+        ('[tolerance]\nloss = { mode = "close" }\n', "tolerance"),
+        ('[tolerance]\nloss = { columns = { name = "id" } }\n', "tolerance"),
+        ('[evaluation]\nkind = "training"\n', "evaluation.kind"),
         ("[evaluation]\ncommand = 'python x.py'\n", "evaluation.command"),
         ("[evaluation]\nrepeat = '3'\n", "evaluation.repeat"),
         ("[evaluation]\nrepeat = true\n", "evaluation.repeat"),
@@ -221,6 +224,36 @@ def test_a_tolerance_is_a_finite_number(bound: float) -> None:
         configuration = ConfigurationTable(evaluation=EvaluationTable(command=["true"]), tolerance={"loss": tolerance})
         with pytest.raises(WrongUsageError, match="tolerance of `loss`"):
             declare(configuration, Override())
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "named"),
+    [
+        (Tolerance(norm=-1.0), "norm"),
+        (Tolerance(ulp=-1), "ulp"),
+        (Tolerance(ulp=10**400), "ulp"),
+        (Tolerance(agreement=1.5), "agreement"),
+        (Tolerance(mode="floor", floor=2.0), "floor"),
+        (Tolerance(floor=0.9), "mode `floor`"),
+        (Tolerance(mode="floor"), "key `floor`"),
+        (Tolerance(quantum=0.0), "quantum"),
+        (Tolerance(samples=0), "samples"),
+        (Tolerance(length=float("nan")), "length"),
+        (Tolerance(mode="equivalence"), "states no margin"),
+        (Tolerance(mode="stated"), "states no margin"),
+    ],
+)
+def test_a_tolerance_that_cannot_be_meant_is_named(tolerance: Tolerance, named: str) -> None:
+    configuration = ConfigurationTable(evaluation=EvaluationTable(command=["true"]), tolerance={"loss": tolerance})
+    with pytest.raises(WrongUsageError, match="tolerance of `loss`") as caught:
+        declare(configuration, Override())
+    assert named in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["fixed", "retraining", "generation"])
+def test_the_kind_is_declared(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "envcap.toml").write_text(f'[evaluation]\ncommand = ["true"]\nkind = "{kind}"\n')
+    assert declare(read_configuration(tmp_path), Override()).kind == kind
 
 
 def test_a_command_without_words() -> None:

@@ -17,9 +17,13 @@ def verify(
         str | None,
         typer.Option("--image", envvar="ENVCAP_IMAGE", help="The image to run in. Default: what build made."),
     ] = None,
+    repeat: Annotated[
+        int,
+        typer.Option("--repeat", envvar="ENVCAP_REPEAT", help="Runs, each in a fresh container; more can tell more."),
+    ] = 1,
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", envvar="ENVCAP_TIMEOUT", help="Time for the run. Default: what was frozen."),
+        typer.Option("--timeout", envvar="ENVCAP_TIMEOUT", help="Time for one run. Default: what was frozen."),
     ] = None,
     memory: Annotated[
         str | None,
@@ -52,6 +56,7 @@ def verify(
         name=name,
         engine=engine,
         image=image,
+        repeat=repeat,
         timeout=None if timeout is None else parse_duration(timeout),
         memory=None if memory is None else parse_size(memory),
         network=network,

@@ -1,4 +1,4 @@
-"""A text file as named cells, and two such files against each other. Pure: bytes in, data out.
+"""A text file as named cells. Pure: bytes in, data out.
 
 Every value of a file gets a cell of its own: a value without one could differ and nobody would see it.
 """
@@ -6,30 +6,17 @@ Every value of a file gets a cell of its own: a value without one could differ a
 import csv
 import io
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from envcap.compare.number import bound, is_number, same, show
-from envcap.model.evaluation import Metric, Tolerance
-from envcap.model.struct import Data
+from envcap.model.evaluation import Metric
 
 Cells = Mapping[str, Metric]
 
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _PADDED = re.compile(r"[+-]?0[0-9]+")  # a number that begins with zeros is a label
 _EXACT = 2**53  # the integers up to here are floats too
-
-
-class CellDifferences(Data, frozen=True, kw_only=True):
-    """What two files differ in. `first` describes the first differing cell; `largest` is the largest shift."""
-
-    cells: int
-    differing: int
-    outside: int  # those that no tolerance covers
-    first: str
-    largest: float
 
 
 def read_csv(content: bytes) -> Cells:
@@ -48,7 +35,7 @@ def read_csv(content: bytes) -> Cells:
     for number, row in enumerate(rows[1:], 1):
         for column, text in enumerate(row):
             name = columns[column] if column < len(columns) else f"number {column + 1}"
-            cells[f"row {number}, column {name}"] = _number_or_text(text)
+            cells[f"row {number}, column {name}"] = number_or_text(text)
     return cells
 
 
@@ -97,56 +84,16 @@ def read_text(content: bytes) -> Cells:
     return {f"line {number}": line for number, line in enumerate(content.decode("utf-8").splitlines(), 1)}
 
 
-READERS: Mapping[str, Callable[[bytes], Cells]] = {
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".json": read_json,
-    ".txt": read_text,
-    ".md": read_text,
-    ".log": read_text,
-}
+def read_lines(content: bytes) -> Cells:
+    """Name each value of a file of JSON lines by its line and path. Raises ValueError for what is no such file."""
+    cells: dict[str, Metric] = {}
+    for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+        found = read_json(line.encode()) if line.strip() else {"is empty": True}
+        cells.update((f"line {number} {name}", value) for name, value in found.items())
+    return cells
 
 
-def compare_cells(frozen: Cells, observed: Cells, tolerance: Tolerance | None) -> CellDifferences:
-    """Compare cell by cell; a tolerance covers numbers only, and never a missing or a new cell."""
-    names = list(frozen) + [name for name in observed if name not in frozen]
-    differing = outside = 0
-    first, largest = "", 0.0
-    for name in names:
-        before, after = frozen.get(name), observed.get(name)
-        if before is not None and after is not None and same(before, after):
-            continue
-        differing += 1
-        first = first or f"{name}: {_show(before)} became {_show(after)}"
-        if before is not None and after is not None and is_number(before) and is_number(after):
-            shift = _distance(before, after)
-            largest = max(largest, shift)
-            if _is_within(tolerance, before, after, shift):
-                continue
-        outside += 1
-    return CellDifferences(cells=len(names), differing=differing, outside=outside, first=first, largest=largest)
-
-
-def _distance(before: float, after: float) -> float:
-    """Give how far apart two numbers are: infinity where no number can say it, or one of them is none."""
-    try:
-        shift = float(abs(after - before))
-    except OverflowError:  # integers of JSON have no end
-        return math.inf
-    return math.inf if math.isnan(shift) else shift
-
-
-def _is_within(tolerance: Tolerance | None, before: float, after: float, shift: float) -> bool:
-    if tolerance is None or type(before) is not type(after) or not math.isfinite(shift):
-        return False
-    return shift <= bound(tolerance, before)
-
-
-def _show(value: Metric | None) -> str:
-    return "missing" if value is None else show(value)
-
-
-def _number_or_text(text: str) -> Metric:
+def number_or_text(text: str) -> Metric:
     """Give the number that a cell holds: a float, since CSV tells no `1` from `1.0`; an int where a float would lie."""
     if _DECIMAL.fullmatch(text) is None or _PADDED.fullmatch(text):
         return text

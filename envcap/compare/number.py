@@ -1,145 +1,278 @@
-"""One value against another: equal to the bit, within a stated tolerance, or different. Pure."""
+"""One metric of all frozen runs against that of all new ones, in the mode that was stated or that follows. Pure."""
 
 import math
-import sys
-from typing import NamedTuple, TypeGuard
+from collections.abc import Callable, Mapping
 
-from envcap.model.evaluation import Metric, Tolerance
-from envcap.model.verdict import Check, Verdict
+from envcap.compare.decision import ALONE, Decision, Setting
+from envcap.compare.distributions import next_differs_at_most
+from envcap.compare.equivalence import judge_equivalence
+from envcap.compare.floor import judge_floor
+from envcap.compare.spread import DEFAULT_MARGIN, exact_mean, is_within, measure, quantum_of, to_float
+from envcap.compare.values import (
+    bound,
+    has_bound,
+    is_number,
+    same,
+    show,
+    show_all,
+    show_kind,
+    show_shift,
+    show_tolerance,
+    within,
+)
+from envcap.model.evaluation import Metric, Mode, Tolerance
+from envcap.model.verdict import Check, Measured, Verdict
 
-
-class _Decision(NamedTuple):
-    verdict: Verdict
-    detail: str = ""
-    catches: str = ""
-
-
-def same(first: Metric, second: Metric) -> bool:
-    """Tell whether two values are the same: type and value; zeros of both signs differ, NaN equals nothing."""
-    if type(first) is not type(second):
-        return False
-    if isinstance(first, float) and isinstance(second, float):
-        return first == second and math.copysign(1.0, first) == math.copysign(1.0, second)
-    return first == second
-
-
-def is_number(value: Metric) -> TypeGuard[int | float]:
-    """Tell whether a value takes part in arithmetic: an int or a float, but not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def bound(tolerance: Tolerance, reference: float) -> float:
-    """Give the largest distance from `reference` that is still within tolerance."""
-    size = min(abs(reference), sys.float_info.max)  # an integer may be larger than every float
-    return max(tolerance.absolute or 0.0, (tolerance.relative or 0.0) * size)
+_PLAIN = Tolerance()
+_Numbers = list[int | float]
 
 
-def judge_metric(name: str, frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> Check:
-    """Judge one metric against the values of the frozen runs. None stands for a missing value, [] for a new one.
+def judge_metric(
+    name: str,
+    frozen: list[Metric],
+    observed: list[Metric | None],
+    tolerance: Tolerance | None,
+    setting: Setting = ALONE,
+) -> Check:
+    """Judge one metric; in `observed` None stands for a run that did not give it, and [] as `frozen` for a new one.
 
-    Without a stated tolerance the value must be equal; where the frozen runs differ among themselves that cannot be
-    asked, and the answer is INCONCLUSIVE.
+    Equal everywhere is IDENTICAL. Where the frozen runs are equal the new ones must be too, unless a tolerance was
+    stated; where they differ, the tolerance comes from their spread (see `spread.py`).
     """
-    decision = _decide(frozen, observed, tolerance)
+    decision = _decide(frozen, observed, tolerance, setting)
+    came = [value for value in observed if value is not None]
     return Check(
         name=name,
         kind="metric",
         frozen=show_all(frozen),
-        observed="missing" if observed is None else show(observed),
-        tolerance=show_tolerance(tolerance),
+        observed="missing" if len(came) < len(observed) or not came else show_all(came),
+        tolerance=decision.tolerance or show_tolerance(tolerance),
         verdict=decision.verdict,
         detail=decision.detail,
         catches=decision.catches,
         judged=tolerance is None or not tolerance.ignore,
+        mode=decision.mode,
+        origin=decision.origin,
+        primary=setting.primary,
+        gates=setting.gates or decision.mode != "runs",
+        measured=decision.with_values(frozen, came),
     )
 
 
-def _decide(frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> _Decision:
-    if observed is None or not frozen:
+def mode_of_metric(frozen: list[Metric], tolerance: Tolerance | None) -> Mode:
+    """Give the mode that was stated, or else that follows: by spread where there is one, as stated, or exact."""
+    if tolerance is not None and tolerance.mode is not None:
+        return tolerance.mode
+    if tolerance is not None and tolerance.ignore:
+        return "stated"  # for the shift alone, which is shown
+    if len(frozen) > 1 and not _are_same(frozen, tolerance):
+        return "runs"
+    return "stated" if has_bound(tolerance) else "content"
+
+
+def _decide(
+    frozen: list[Metric], observed: list[Metric | None], tolerance: Tolerance | None, setting: Setting
+) -> Decision:
+    came = [value for value in observed if value is not None]
+    if not frozen or len(came) < len(observed) or not came:
         detail = "it was frozen and did not come back" if frozen else "it was not there when the evaluation was frozen"
-        return _Decision(Verdict.DIFFERENT, detail)
-    steady = all(same(frozen[0], value) for value in frozen[1:])
-    if steady and same(frozen[0], observed):
-        return _Decision(Verdict.IDENTICAL, catches="any change")
+        return Decision(verdict=Verdict.DIFFERENT, detail=detail)
+    mode = mode_of_metric(frozen, tolerance)
+    steady = _are_same(frozen, tolerance)
+    if steady and _are_same([frozen[0], *came], tolerance):
+        return Decision(verdict=Verdict.IDENTICAL, catches="any change", mode=mode, origin=exact_origin(len(frozen)))
     kinds = {type(value) for value in frozen}
-    if type(observed) not in kinds:
-        return _Decision(Verdict.DIFFERENT, f"it was {_kind(frozen[0])} and is now {_kind(observed)}")
-    numbers = [value for value in frozen if is_number(value)]
-    if len(kinds) > 1 or not numbers or not is_number(observed):
-        return _decide_without_distance(observed, steady=steady)
-    if not all(math.isfinite(value) for value in (*numbers, observed)):
-        return _Decision(Verdict.DIFFERENT, "NaN and infinities are never within a tolerance")
-    return _decide_by_distance(numbers, observed, tolerance)
+    for value in came:
+        if type(value) not in kinds:
+            detail = f"it was {show_kind(frozen[0])} and is now {show_kind(value)}"
+            return Decision(verdict=Verdict.DIFFERENT, detail=detail, mode=mode)
+    before, after = [x for x in frozen if is_number(x)], [x for x in came if is_number(x)]
+    if len(kinds) > 1 or not before or not after:
+        return _decide_without_distance(came[0], steady=steady, mode=mode)
+    if not all(math.isfinite(value) for value in (*before, *after)):
+        return Decision(verdict=Verdict.DIFFERENT, detail="NaN and infinities are never within a tolerance", mode=mode)
+    return _MODES.get(mode, _decide_exactly)(before, after, tolerance or _PLAIN, setting)
 
 
-def _decide_without_distance(observed: Metric, *, steady: bool) -> _Decision:
-    if not steady:
-        return _Decision(Verdict.INCONCLUSIVE, "the frozen runs themselves differ")
-    return _Decision(Verdict.DIFFERENT, "the text is another one" if isinstance(observed, str) else "it was flipped")
+def _are_same(values: list[Metric], tolerance: Tolerance | None) -> bool:
+    nan_equal = tolerance is not None and tolerance.nan == "equal"
+    return all(same(values[0], value, nan_equal=nan_equal) for value in values)
 
 
-def _decide_by_distance(numbers: list[int | float], observed: float, tolerance: Tolerance | None) -> _Decision:
-    low, high = min(numbers), max(numbers)
-    # Divided before they are added: the sum of the largest numbers is none.
-    reference = low if low == high else math.fsum(value / len(numbers) for value in numbers)
-    distance = abs(observed - reference)
-    shift = f"{observed - reference:+.3g}" + (
-        f" ({100 * ((observed - reference) / abs(reference)):+.3g}%)" if reference else ""
+def exact_origin(runs: int) -> str:
+    """Say what so many equal runs do and do not prove."""
+    if runs == 1:
+        return "exact: frozen from one run, which shows nothing of how far runs vary"
+    at_most = next_differs_at_most(runs)
+    return (
+        f"exact: {runs} frozen runs were equal, which does not prove that every run is "
+        f"(up to {100 * at_most:.0f} % could differ, at 95 % confidence)"
     )
-    if tolerance is None:
-        if low != high:
-            return _Decision(
-                Verdict.INCONCLUSIVE,
-                f"the frozen runs themselves differ, from {low!r} to {high!r}: state a tolerance",
-            )
-        return _Decision(Verdict.DIFFERENT, f"it shifted by {shift}", "any change")
-    margin = bound(tolerance, reference)
-    catches = f"{margin:.3g}"
-    if distance > margin:
-        return _Decision(Verdict.DIFFERENT, f"it shifted by {shift}", catches)
-    if high - low > 2 * margin:
-        return _Decision(
-            Verdict.INCONCLUSIVE,
-            f"the frozen runs spread over {high - low:.3g}, wider than the tolerance",
-            catches,
+
+
+def _decide_without_distance(value: Metric, *, steady: bool, mode: Mode) -> Decision:
+    if not steady:
+        return Decision(verdict=Verdict.INCONCLUSIVE, detail="the frozen runs themselves differ", mode=mode)
+    detail = "the text is another one" if isinstance(value, str) else "it was flipped"
+    return Decision(verdict=Verdict.DIFFERENT, detail=detail, mode=mode)
+
+
+def _decide_exactly(frozen: _Numbers, observed: _Numbers, _: Tolerance, setting: Setting) -> Decision:
+    shift = _shift(frozen, observed)
+    if len(set(frozen)) > 1:
+        detail = f"the frozen runs themselves differ, from {show(min(frozen))} to {show(max(frozen))}"
+        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail)
+    if len(frozen) == 1 and setting.kind != "fixed":
+        return Decision(
+            verdict=Verdict.INCONCLUSIVE,
+            detail=f"it shifted by {shift}, and one frozen run does not tell how far runs vary: freeze with `--repeat`",
+            origin=exact_origin(1),
         )
-    return _Decision(Verdict.EQUIVALENT, f"it shifted by {shift}" if distance else "", catches)
+    return Decision(
+        verdict=Verdict.DIFFERENT,
+        detail=f"it shifted by {shift}",
+        catches="any change",
+        origin=exact_origin(len(frozen)),
+    )
 
 
-def show(value: Metric) -> str:
-    """Give a value as JSON writes it; text is quoted and cut at 40 characters."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else f"{value[:37]}…")
-    return repr(value)
+def _decide_as_stated(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, _: Setting) -> Decision:
+    reference = frozen[0] if len(set(frozen)) == 1 else float(exact_mean(list(frozen)))
+    margin = bound(tolerance, reference)
+    low, high = min(frozen), max(frozen)
+    verdict, detail = Verdict.EQUIVALENT, f"it shifted by {_shift(frozen, observed)}"
+    if not all(within(tolerance, reference, type(reference)(value)) for value in observed):
+        verdict = Verdict.DIFFERENT
+    elif high - low > 2 * margin:
+        verdict = Verdict.INCONCLUSIVE
+        detail = f"the frozen runs spread over {high - low:.3g}, wider than the tolerance"
+    elif len(set(observed)) == 1 and observed[0] == reference:
+        detail = ""
+    return Decision(
+        verdict=verdict,
+        detail=detail,
+        catches=f"{margin:.3g}",
+        mode="stated",
+        origin="the tolerance stated when it was frozen",
+        measured=_band(float(reference), margin, margin=margin, detectable=margin),
+    )
 
 
-def show_all(values: list[Metric]) -> str:
-    """Give the one value that all runs had, or the range that they had."""
-    if not values:
-        return "missing"
-    if all(same(values[0], value) for value in values[1:]):
-        return show(values[0])
-    numbers = [value for value in values if is_number(value)]
-    if len(numbers) == len(values):
-        return f"{show(min(numbers))} … {show(max(numbers))}"
-    return f"{show(values[0])} and others"
+def _decide_by_spread(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, setting: Setting) -> Decision:
+    if len(set(frozen)) == 1:
+        decide = _decide_as_stated if has_bound(tolerance) else _decide_exactly
+        return decide(frozen, observed, tolerance, setting)
+    return decide_by_band(frozen, observed, tolerance, setting)
 
 
-def show_tolerance(tolerance: Tolerance | None) -> str:
-    """Give a tolerance in few characters: `equal`, `±0.001`, `±1e-05 relative`, `not judged`."""
-    if tolerance is None:
-        return "equal"
-    if tolerance.ignore:
-        return "not judged"
-    parts = []
-    if tolerance.absolute is not None:
-        parts.append(f"±{tolerance.absolute:g}")
-    if tolerance.relative is not None:
-        parts.append(f"±{tolerance.relative:g} relative")
-    return " or ".join(parts) or "equal"
+def decide_by_band(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, setting: Setting) -> Decision:
+    """Decide by the band that the spread gives (`spread.py`), at most the stated or else the default margin.
+
+    Outside the band is DIFFERENT, within a band that the margin allows EQUIVALENT, and within a wider one INCONCLUSIVE.
+    """
+    quantum = quantum_of([*frozen, *observed], stated=tolerance.quantum, samples=tolerance.samples)
+    band = measure(list(frozen), list(observed), alpha=setting.alpha, quantum=quantum)
+    stated = has_bound(tolerance)
+    margin = bound(tolerance, band.reference) if stated else DEFAULT_MARGIN * abs(band.reference)
+    whose = "stated margin" if stated else f"default margin of {100 * DEFAULT_MARGIN:g} %"
+    verdict, detail = Verdict.EQUIVALENT, f"it shifted by {show_shift(band.shift, band.reference)}"
+    if not is_within(band):
+        verdict = Verdict.DIFFERENT
+        detail += f", and such runs stay within ±{band.half:.3g}"
+    elif band.half > margin:
+        verdict = Verdict.INCONCLUSIVE
+        more = "freeze with more runs, verify with `--repeat`" + ("" if stated else ", or state a tolerance")
+        detail = f"such runs vary by ±{band.half:.3g}, wider than the {whose} (±{margin:.3g}): {more}"
+    corrected = f", {setting.correction}" if setting.correction else ""
+    return Decision(
+        verdict=verdict,
+        detail=detail,
+        catches=f"{band.detectable:.3g}",
+        mode="runs",
+        tolerance=f"±{band.half:.3g} measured",
+        origin=f"{band.origin}{corrected}; at most the {whose}, ±{margin:.3g}",
+        measured=Measured(
+            reference=band.reference,
+            low=band.reference - band.half,
+            high=band.reference + band.half,
+            margin=margin,
+            detectable=band.detectable,
+            statistic="t",
+            value=band.t,
+            freedom=band.freedom,
+            p_value=band.p_value,
+            alpha=setting.alpha,
+            correction=setting.correction,
+        ),
+    )
 
 
-def _kind(value: Metric) -> str:
-    return {bool: "a truth value", int: "an integer", float: "a decimal number", str: "text"}[type(value)]
+def _decide_equivalence(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, _: Setting) -> Decision:
+    if len(frozen) < 2 or len(observed) < 2:
+        detail = "a test of equivalence needs two runs on each side: freeze and verify with `--repeat`"
+        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail, mode="equivalence")
+    margin = bound(tolerance, float(exact_mean(list(frozen))))
+    found = judge_equivalence(list(frozen), list(observed), margin=margin)
+    interval = f"90 % interval {found.shift - found.half:+.3g} … {found.shift + found.half:+.3g}"
+    return Decision(
+        verdict=found.verdict,
+        detail=f"it shifted by {show_shift(found.shift, found.reference)}, {interval}, margin ±{margin:.3g}",
+        catches=f"{found.detectable:.3g}",
+        mode="equivalence",
+        origin=found.origin,
+        measured=Measured(
+            reference=found.reference,
+            low=found.reference - margin,
+            high=found.reference + margin,
+            margin=margin,
+            detectable=found.detectable,
+            statistic="t",
+            value=found.t,
+            freedom=found.freedom,
+            p_value=found.p_value,
+            alpha=0.05,
+        ),
+    )
+
+
+def _decide_by_floor(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, _: Setting) -> Decision:
+    found = judge_floor(list(frozen), list(observed), tolerance)
+    above = f"it clears the floor {found.limit:.6g} by {found.clears:.3g}"
+    detail = above if found.clears >= 0 else f"it misses the floor {found.limit:.6g} by {-found.clears:.3g}"
+    if found.verdict is Verdict.INCONCLUSIVE:
+        detail += f", which the spread (±{found.uncertain:.3g}) could undo"
+    is_higher = tolerance.better == "higher"
+    return Decision(
+        verdict=found.verdict,
+        detail=detail,
+        catches=f"{'below' if is_higher else 'above'} {found.limit:.6g}",
+        mode="floor",
+        tolerance=f"{'≥' if is_higher else '≤'}{found.limit:.6g}",
+        origin=found.origin,
+        measured=Measured(
+            reference=found.reference,
+            low=found.limit if is_higher else None,
+            high=None if is_higher else found.limit,
+        ),
+    )
+
+
+_MODES: Mapping[Mode, Callable[[_Numbers, _Numbers, Tolerance, Setting], Decision]] = {
+    "stated": _decide_as_stated,
+    "runs": _decide_by_spread,
+    "equivalence": _decide_equivalence,
+    "floor": _decide_by_floor,
+}
+
+
+def _shift(frozen: _Numbers, observed: _Numbers) -> str:
+    if len(set(frozen)) == 1 == len(observed):
+        return show_shift(observed[0] - frozen[0], frozen[0])
+    reference = exact_mean(list(frozen))
+    return show_shift(to_float(exact_mean(list(observed)) - reference), float(reference))
+
+
+def _band(reference: float, half: float, *, margin: float, detectable: float) -> Measured:
+    return Measured(
+        reference=reference, low=reference - half, high=reference + half, margin=margin, detectable=detectable
+    )

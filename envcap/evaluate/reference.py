@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from envcap.errors import NotRunError, WrongUsageError
@@ -43,9 +43,15 @@ def portable_command(command: list[str], *, env: Mapping[str, str], interpreter:
 
 
 def run_reference(
-    declaration: Declaration, *, project: Path, env: Mapping[str, str], interpreter: Path, tell: Tell
+    declaration: Declaration,
+    *,
+    project: Path,
+    env: Mapping[str, str],
+    interpreter: Path,
+    tell: Tell,
+    after_each: Callable[[], None] = lambda: None,
 ) -> list[Run]:
-    """Run the evaluation `repeat` times and give what each run yielded.
+    """Run the evaluation `repeat` times and give what each run yielded; `after_each` finds its files still there.
 
     Raises NotRunError when a run fails, takes too long, or leaves a declared output as it was before.
     """
@@ -83,6 +89,7 @@ def run_reference(
         )
         runs.append(run)
         _require_same_outputs(runs[0], run, number=number)
+        after_each()
     return runs
 
 

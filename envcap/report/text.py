@@ -7,7 +7,7 @@ from envcap.model.gap import Gap
 from envcap.model.image import Context, Image
 from envcap.model.lock import Base, Code, Lock, Package
 from envcap.model.numerics import Numerics
-from envcap.model.verdict import Check, Judgement, Verdict
+from envcap.model.verdict import Check, Judgement
 from envcap.report.derivation import derivation_lines
 from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
@@ -71,12 +71,13 @@ def describe_build(lock: Lock, context: Context, image: Image | None, output: Pa
 def describe_judgement(judgement: Judgement, lock: Lock) -> str:
     """Give the verdict, the table of outputs, what is inside, and what the verdict does not cover."""
     first, *more = judgement.reasons
-    lines = [f"{judgement.verdict.value}: {first}", *(f"  {reason}" for reason in more), ""]
+    lines = [f"{judgement.verdict.value}: {first}", *(f"  {reason}" for reason in more)]
+    lines += [*([f"That is: {judgement.claim}."] if judgement.claim else []), ""]
     if judgement.checks:
         lines += [*table_lines(_CHECK_HEADINGS, map(_check_row, judgement.checks)), ""]
+    lines += _how_judged(judgement)
     lines += [_inside(judgement, lock), *_findings(judgement)]
     lines += [f"Not covered: {note}" for note in judgement.notes]
-    lines += _catches(judgement)
     lines += _gaps(judgement.gaps)
     return _text(lines)
 
@@ -106,11 +107,21 @@ def _findings(judgement: Judgement) -> list[str]:
     ]
 
 
-def _catches(judgement: Judgement) -> list[str]:
-    if judgement.verdict is not Verdict.EQUIVALENT:
+def _how_judged(judgement: Judgement) -> list[str]:
+    """Tell where each tolerance came from and the smallest shift that would have been caught; like ones together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for check in judgement.checks:
+        if check.judged and check.origin:
+            groups.setdefault((check.origin, check.catches), []).append(check.name)
+    if not groups:
         return []
-    shown = [f"{check.name} {check.catches}" for check in judgement.checks if check.judged and check.catches]
-    return [f"Smallest shift that would have been caught: {', '.join(shown)}"]
+    lines = ["How it was judged, and the smallest shift that would have been caught:"]
+    for (origin, catches), names in groups.items():
+        shown = ", ".join(names[:_MOST_METRICS]) + (
+            f" and {len(names) - _MOST_METRICS} more" if names[_MOST_METRICS:] else ""
+        )
+        lines += [f"  {shown}: {catches or 'unknown'}", *([f"    {origin}"] if origin else [])]
+    return [*lines, ""]
 
 
 def _packages(packages: list[Package]) -> str:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.compare.artifact import judge_artifact
-from envcap.compare.cells import READERS, compare_cells, read_csv, read_json, read_text
+from envcap.compare import artifact as artifacts
+from envcap.compare.cells import read_csv, read_json, read_text
+from envcap.compare.content import READERS, compare_contents
 from envcap.model.evaluation import Artifact, Tolerance
 from envcap.model.verdict import Check, Verdict
 
@@ -22,9 +23,21 @@ def artifact(content: bytes, path: str = "out.csv") -> Artifact:
     return Artifact(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
+def judge_artifact(
+    path: str,
+    frozen: list[Artifact],
+    observed: Artifact | None,
+    tolerance: Tolerance | None,
+    *,
+    contents: tuple[list[bytes], bytes] | None = None,
+) -> Check:
+    both = None if contents is None else artifacts.Contents(contents[0], [contents[1]])
+    return artifacts.judge_artifact(path, frozen, [observed], tolerance, contents=both)
+
+
 def judge(path: str, frozen: str | bytes, observed: str | bytes, tolerance: Tolerance | None = None) -> Check:
     before, after = (text.encode() if isinstance(text, str) else text for text in (frozen, observed))
-    return judge_artifact(path, [artifact(before)], artifact(after), tolerance, contents=(before, after))
+    return judge_artifact(path, [artifact(before)], artifact(after), tolerance, contents=([before], after))
 
 
 @pytest.mark.parametrize(
@@ -160,9 +173,12 @@ def test_frozen_runs_that_differ_cannot_tell(path: str) -> None:
 def test_frozen_runs_that_differ_can_be_asked_within_a_tolerance() -> None:
     one, two = b"x\n1\n", b"x\n1.05\n"
     frozen = [artifact(one), artifact(two)]
-    assert judge_artifact("a.csv", frozen, artifact(one), NEAR, contents=(two, one)).verdict is EQUIVALENT
-    assert judge_artifact("a.csv", frozen, artifact(b"x\n9\n"), NEAR, contents=(two, b"x\n9\n")).verdict is DIFFERENT
-    assert judge_artifact("a.bin", frozen, artifact(one), NEAR, contents=(two, one)).verdict is INCONCLUSIVE
+    assert judge_artifact("a.csv", frozen, artifact(one), NEAR, contents=([one, two], one)).verdict is EQUIVALENT
+    assert (
+        judge_artifact("a.csv", frozen, artifact(b"x\n9\n"), NEAR, contents=([one, two], b"x\n9\n")).verdict
+        is DIFFERENT
+    )
+    assert judge_artifact("a.bin", frozen, artifact(one), NEAR, contents=([one, two], one)).verdict is INCONCLUSIVE
 
 
 def test_without_the_frozen_bytes_only_equality_can_be_told() -> None:
@@ -211,7 +227,7 @@ def canonical(value: object) -> str:
 @given(first=values, second=values)
 def test_two_json_documents_are_the_same_exactly_when_all_their_cells_are(first: object, second: object) -> None:
     one, two = json.dumps(first).encode(), json.dumps(second, indent=1).encode()
-    differences = compare_cells(read_json(one), read_json(two), None)
+    differences = compare_contents(read_json(one), read_json(two), None)
     assert (differences.differing == 0) == (canonical(first) == canonical(second))
 
 
@@ -223,7 +239,7 @@ def test_the_order_of_keys_does_not_matter(value: object) -> None:
         return [turned(inner) for inner in item] if isinstance(item, list) else item
 
     one, two = json.dumps(value).encode(), json.dumps(turned(value)).encode()
-    assert compare_cells(read_json(one), read_json(two), None).differing == 0
+    assert compare_contents(read_json(one), read_json(two), None).differing == 0
 
 
 @pytest.mark.parametrize("suffix", READERS)
@@ -233,7 +249,7 @@ def test_any_bytes_are_read_or_refused(suffix: str, content: bytes) -> None:
         cells = READERS[suffix](content)
     except ValueError:
         return
-    compare_cells(cells, cells, NEAR)
+    compare_contents(cells, cells, NEAR)
 
 
 def test_names_of_cells() -> None:

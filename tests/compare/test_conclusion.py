@@ -2,11 +2,15 @@
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from envcap.compare.conclusion import conclude
+from envcap.compare.wording import claim_of
+from envcap.model.evaluation import Kind
 from envcap.model.verdict import Check, Finding, Verdict
 
+replace = msgspec.structs.replace
 IDENTICAL, EQUIVALENT = Verdict.IDENTICAL, Verdict.EQUIVALENT
 DIFFERENT, INCONCLUSIVE = Verdict.DIFFERENT, Verdict.INCONCLUSIVE
 
@@ -47,6 +51,24 @@ def test_the_worst_check_decides(verdicts: list[Verdict], expected: Verdict) -> 
 
 def test_a_check_that_is_not_judged_decides_nothing() -> None:
     assert conclude([check(IDENTICAL), check(DIFFERENT, judged=False)], [])[0] is IDENTICAL
+
+
+def test_beside_a_primary_what_cannot_be_told_is_told_and_decides_nothing() -> None:
+    primary, other = check(EQUIVALENT, name="a"), replace(check(INCONCLUSIVE, name="b"), gates=False)
+    verdict, reasons = conclude([primary, other], [])
+    assert verdict is EQUIVALENT
+    assert reasons == ["the one output is within tolerance", "metric `b` could not be told: the detail"]
+    assert conclude([check(IDENTICAL), other], [])[0] is EQUIVALENT  # not all outputs are known to be equal
+    assert conclude([check(IDENTICAL), replace(other, verdict=DIFFERENT)], [])[0] is DIFFERENT
+    assert conclude([other], [])[0] is INCONCLUSIVE
+    assert conclude([primary, replace(other, gates=True)], [])[0] is INCONCLUSIVE
+
+
+@pytest.mark.parametrize("kind", ["fixed", "retraining", "generation"])
+def test_each_kind_has_its_words_for_each_verdict(kind: Kind) -> None:
+    claims = {claim_of(kind, verdict) for verdict in (IDENTICAL, EQUIVALENT, DIFFERENT, INCONCLUSIVE)}
+    assert len(claims) == 4
+    assert claim_of(kind, Verdict.REFUSED) == ""
 
 
 @pytest.mark.parametrize("checks", [[], [check(IDENTICAL, judged=False)]])

@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.compare.number import bound, judge_metric, same, show, show_all, show_tolerance
+from envcap.compare import number
+from envcap.compare.values import bound, same, show, show_all, show_tolerance
 from envcap.model.evaluation import Metric, Tolerance
-from envcap.model.verdict import Verdict
+from envcap.model.verdict import Check, Verdict
 
 IDENTICAL, EQUIVALENT = Verdict.IDENTICAL, Verdict.EQUIVALENT
 DIFFERENT, INCONCLUSIVE = Verdict.DIFFERENT, Verdict.INCONCLUSIVE
 NAN, INF = math.nan, math.inf
+FLOOR = Tolerance(mode="floor", floor=0.99)
+
+
+def judge_metric(name: str, frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> Check:
+    return number.judge_metric(name, frozen, [observed], tolerance)
 
 
 def verdict(frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None = None) -> Verdict:
@@ -22,6 +28,10 @@ def verdict(frozen: list[Metric], observed: Metric | None, tolerance: Tolerance 
 
 def absolute(value: float) -> Tolerance:
     return Tolerance(absolute=value)
+
+
+def stated(value: float) -> Tolerance:
+    return Tolerance(absolute=value, mode="stated")
 
 
 def relative(value: float) -> Tolerance:
@@ -74,7 +84,7 @@ def relative(value: float) -> Tolerance:
         # the frozen runs differ among themselves
         ([0.5, 0.6], 0.5, INCONCLUSIVE),
         ([0.5, 0.6], 0.55, INCONCLUSIVE),
-        ([0.5, 0.6], 99.0, INCONCLUSIVE),
+        ([0.5, 0.6], 99.0, DIFFERENT),  # beyond what even two such runs allow
         (["x", "y"], "x", INCONCLUSIVE),
         ([True, False], True, INCONCLUSIVE),
         ([1, 1.5], 1.5, INCONCLUSIVE),
@@ -112,12 +122,38 @@ def test_without_a_tolerance(frozen: list[Metric], observed: Metric | None, expe
         ([1.0], 1.5, Tolerance(absolute=0.001, relative=1.0), EQUIVALENT),
         ([1.0], 1.5, Tolerance(), DIFFERENT),
         # the frozen runs differ among themselves
-        ([0.4, 0.6], 0.5, absolute(0.2), EQUIVALENT),
-        ([0.5, 0.5, 0.6], 0.5, absolute(0.2), EQUIVALENT),  # never identical: no single value was frozen
-        ([0.4, 0.6], 0.5, absolute(0.05), INCONCLUSIVE),
-        ([0.4, 0.6], 0.8, absolute(0.05), DIFFERENT),
-        ([0.4, 0.6], 0.5, absolute(0.1), EQUIVALENT),  # as wide as the tolerance on both sides, and no wider
-        ([1.7e308, 1.6e308], 1.65e308, relative(0.1), EQUIVALENT),
+        ([0.4, 0.6], 0.5, stated(0.2), EQUIVALENT),
+        ([0.5, 0.5, 0.6], 0.5, stated(0.2), EQUIVALENT),  # never identical: no single value was frozen
+        ([0.4, 0.6], 0.5, stated(0.05), INCONCLUSIVE),
+        ([0.4, 0.6], 0.8, stated(0.05), DIFFERENT),
+        ([0.4, 0.6], 0.5, stated(0.1), EQUIVALENT),  # as wide as the tolerance on both sides, and no wider
+        ([1.7e308, 1.6e308], 1.65e308, Tolerance(relative=0.1, mode="stated"), EQUIVALENT),
+        ([0.4, 0.6], 0.5, absolute(0.2), INCONCLUSIVE),  # two runs vary by far more than that
+        ([0.4, 0.6], 0.5, absolute(20.0), EQUIVALENT),
+        ([0.4, 0.6], 99.0, absolute(200.0), DIFFERENT),
+        ([1.7e308, 1.6e308], 1.65e308, relative(0.1), INCONCLUSIVE),
+        ([1e308, -1e308], 0.0, relative(0.1), INCONCLUSIVE),
+        ([5e-324, 0.0], 0.0, absolute(1.0), EQUIVALENT),
+        # units in the last place
+        ([1.0], 1.0000000000000002, Tolerance(ulp=1), EQUIVALENT),
+        ([1.0], 1.0000000000000004, Tolerance(ulp=1), DIFFERENT),
+        ([0.0], 5e-324, Tolerance(ulp=1), EQUIVALENT),
+        ([10], 11, Tolerance(ulp=1), DIFFERENT),
+        # a NaN on both sides, where it was declared
+        ([NAN], NAN, Tolerance(nan="equal"), IDENTICAL),
+        ([NAN, NAN], 0.5, Tolerance(nan="equal", absolute=9.0), DIFFERENT),
+        ([0.5], NAN, Tolerance(nan="equal", absolute=9.0), DIFFERENT),
+        # a floor
+        ([0.9], 0.892, FLOOR, EQUIVALENT),
+        ([0.9], 5.0, FLOOR, EQUIVALENT),
+        ([0.9], 0.89, FLOOR, DIFFERENT),
+        ([-0.9], -0.91, FLOOR, DIFFERENT),
+        ([-0.9], -0.905, FLOOR, EQUIVALENT),
+        ([2.0], 2.01, Tolerance(mode="floor", floor=0.99, better="lower"), EQUIVALENT),
+        ([2.0], 2.03, Tolerance(mode="floor", floor=0.99, better="lower"), DIFFERENT),
+        ([0.9, 0.8], 0.843, FLOOR, INCONCLUSIVE),
+        # equivalence needs two runs on each side
+        ([0.5, 0.6], 0.55, Tolerance(mode="equivalence", absolute=9.0), INCONCLUSIVE),
         # a tolerance says nothing about these
         ([0.5], NAN, absolute(1e308), DIFFERENT),
         ([NAN], NAN, absolute(1e308), DIFFERENT),
@@ -156,8 +192,8 @@ def test_an_ignored_metric_is_shown_and_not_judged() -> None:
         (["x"], "y", None, ["the text is another one"]),
         ([True], False, None, ["flipped"]),
         ([0.5], NAN, absolute(1.0), ["NaN"]),
-        ([0.5, 0.6], 0.5, None, ["0.5", "0.6", "state a tolerance"]),
-        ([0.4, 0.6], 0.5, absolute(0.01), ["0.2", "wider than the tolerance"]),
+        ([0.5, 0.6], 0.5, None, ["vary by ±5.51", "default margin of 10 %", "or state a tolerance"]),
+        ([0.4, 0.6], 0.5, stated(0.01), ["0.2", "wider than the tolerance"]),
         ([0.5], 0.6, None, ["+0.1", "+20%"]),
         ([0.0], 0.5, None, ["+0.5"]),
     ],

@@ -281,7 +281,9 @@ def test_what_was_built_here_is_carried(
     pinning.carried(package)
 
 
-def test_an_editable_install_that_leads_nowhere_is_a_gap(pinning: Pinning, environment: Environment, source: Path) -> None:
+def test_an_editable_install_that_leads_nowhere_is_a_gap(
+    pinning: Pinning, environment: Environment, source: Path
+) -> None:
     environment.install("-e", source)
     pinned = pinning()
     assert pinned.packages == []

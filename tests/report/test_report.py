@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envcap.compare import number
 from envcap.compare.conclusion import conclude
-from envcap.compare.number import judge_metric
+from envcap.compare.decision import Setting
+from envcap.compare.wording import claim_of
 from envcap.errors import NotRunError
-from envcap.model.evaluation import Tolerance
+from envcap.model.evaluation import Metric, Tolerance
 from envcap.model.gap import Gap
 from envcap.model.image import Image
 from envcap.model.lock import Lock
@@ -28,7 +30,13 @@ from envcap.report.text import describe_build, describe_freeze, describe_judgeme
 replace = msgspec.structs.replace
 Golden = Callable[[str, str], None]
 SHA256 = "9" * 64
+ACCURACIES: list[Metric] = [0.9165, 0.9235, 0.92, 0.918, 0.9225]
+LOSSES: list[Metric] = [0.21, 0.35, 0.26, 0.3, 0.24]
 NOTE = "the operating-system layer was not rebuilt"
+
+
+def judge_metric(name: str, frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None) -> Check:
+    return number.judge_metric(name, frozen, [observed], tolerance)
 
 
 def artifact_check(verdict: Verdict, detail: str = "", catches: str = "any change") -> Check:
@@ -49,6 +57,7 @@ def judgement(checks: list[Check], findings: list[Finding] | None = None, **more
     return Judgement(
         verdict=verdict,
         reasons=reasons,
+        claim=claim_of(more.get("kind", "fixed"), verdict),
         checks=checks,
         findings=findings or [],
         engine="docker",
@@ -89,12 +98,23 @@ def judgements(lock: Lock) -> dict[str, Judgement]:
             ],
             gaps=lock.gaps,
         ),
+        "retrained": judgement(
+            [
+                number.judge_metric(
+                    "accuracy", ACCURACIES, [0.9172, 0.9215], Tolerance(samples=2000), Setting(primary=True)
+                ),
+                number.judge_metric("loss", LOSSES, [0.272, 0.268], None, Setting(gates=False)),
+                number.judge_metric("epochs", [20] * 5, [20, 20], None),
+            ],
+            kind="retraining",
+            runs=2,
+        ),
         "inconclusive": judgement([judge_metric("accuracy", [0.91, 0.93], 0.92, None)], notes=[NOTE]),
         "refused": judgement([judge_metric("accuracy", [0.91], 0.91, None)], [another]),
     }
 
 
-CASES = ["identical", "equivalent", "different", "inconclusive", "refused"]
+CASES = ["identical", "equivalent", "retrained", "different", "inconclusive", "refused"]
 
 
 # What a reviewer reads
@@ -105,7 +125,7 @@ def test_a_judgement_as_text(case: str, sample_lock: Lock, check_golden: Golden)
     check_golden(f"verify-{case}.txt", describe_judgement(judgements(sample_lock)[case], sample_lock) + "\n")
 
 
-@pytest.mark.parametrize("case", ["identical", "different"])
+@pytest.mark.parametrize("case", ["identical", "retrained", "different"])
 def test_a_judgement_as_a_document(case: str, sample_lock: Lock, check_golden: Golden) -> None:
     check_golden(f"verify-{case}.json", judgement_document(judgements(sample_lock)[case]) + "\n")
 
