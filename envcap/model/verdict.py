@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from envcap.model.evaluation import Kind, Metric
 from envcap.model.gap import Gap
 from envcap.model.struct import Data
 
@@ -22,6 +23,28 @@ class Verdict(str, Enum):
         return {"DIFFERENT": 1, "NOT-RUN": 3, "INCONCLUSIVE": 4, "REFUSED": 5}.get(self.value, 0)
 
 
+class Measured(Data, frozen=True, kw_only=True):
+    """The numbers behind a check, for who draws or recomputes it. None where there is none.
+
+    Values are those that were compared: of a metric the metric itself, of a table of samples or of texts the agreement
+    with the frozen runs.
+    """
+
+    frozen: list[Metric] = []  # one value for each frozen run, in their order
+    observed: list[Metric] = []  # one value for each run of verify
+    reference: float | None = None  # what the observed mean is compared with
+    low: float | None = None  # the band within which it passes, ends included
+    high: float | None = None
+    margin: float | None = None  # the widest that the band may be: stated, or the default
+    detectable: float | None = None  # the smallest shift that would be caught in four of five cases
+    statistic: str = ""  # what `value` is: `t`, `F`, `McNemar`
+    value: float | None = None
+    freedom: float | None = None  # degrees of freedom
+    p_value: float | None = None
+    alpha: float | None = None  # the chance of a false alarm that was allowed, after correction
+    correction: str = ""  # `Bonferroni over 4 metrics`
+
+
 class Check(Data, frozen=True, kw_only=True):
     """One output judged: what was frozen, what came back, how far apart it may be, and what was found."""
 
@@ -34,6 +57,11 @@ class Check(Data, frozen=True, kw_only=True):
     detail: str = ""
     catches: str = ""  # the smallest shift that this check would have caught
     judged: bool = True  # False: declared as recorded only
+    mode: str = "content"  # how it was compared
+    origin: str = ""  # where the tolerance came from
+    primary: bool = False
+    gates: bool = True  # False: beside a primary metric, an INCONCLUSIVE of this one is told and decides nothing
+    measured: Measured = Measured()
 
 
 class Finding(Data, frozen=True, kw_only=True):
@@ -51,11 +79,15 @@ class Judgement(Data, frozen=True, kw_only=True):
 
     verdict: Verdict
     reasons: list[str]
+    kind: Kind = "fixed"  # what the frozen numbers are of, as declared
+    claim: str = ""  # what the verdict says, and does not say, about such a number
+    runs: int = 1  # of verify
     checks: list[Check] = []
     findings: list[Finding] = []
     gaps: list[Gap] = []
     notes: list[str] = []  # what this verdict does not cover
     engine: str = ""
     image: str = ""
+    image_digest: str = ""  # the engine's own id of it, `sha256:…` where it has one
     lock: str = ""
     seconds: float = 0.0

@@ -38,8 +38,7 @@ def build_document(lock: Lock, context: Context, image: Image | None, output: Pa
 
 def judgement_document(judgement: Judgement) -> str:
     """Give the whole judgement with its exit code."""
-    document = msgspec.to_builtins(judgement)
-    return _encode({"format": _FORMAT, **document, "exit-code": judgement.verdict.exit_code})
+    return _encode({"format": _FORMAT, **to_plain(judgement), "exit-code": judgement.verdict.exit_code})
 
 
 def comparison_document(comparison: Comparison) -> str:
@@ -55,6 +54,12 @@ def examination_document(examinations: Sequence[Examination]) -> str:
 def error_document(error: EnvcapError, *, exit_code: int) -> str:
     """Give an error as the one document of a command that failed."""
     return _encode({"format": _FORMAT, "error": {"message": error.message, "hint": error.hint}, "exit-code": exit_code})
+
+
+def to_plain(judgement: Judgement) -> dict[str, Any]:
+    """Give a judgement as values that JSON has: NaN and the infinities as text."""
+    document: dict[str, Any] = _without_non_finite(msgspec.to_builtins(judgement))
+    return document
 
 
 def _encode(document: dict[str, Any]) -> str:
