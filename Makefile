@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Set in CI and by whoever wants the tests on more or fewer processes.
 JOBS ?= 2
 
-.PHONY: help demo test test-fast check engine install clean
+.PHONY: help demo test test-fast check engine browser install clean
 
 help:  ## Show what can be asked for
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,16 +27,19 @@ demo: $(STAMP)  ## Freeze, build and verify the example in examples/digits
 engine:  ## Make sure that a Docker engine and the test images are there
 	@PYTHON='$(PYTHON)' tests/engine/up
 
+browser:  ## Make sure that there is a Chromium for the tests of the report page
+	@tests/browser/up >/dev/null
+
 check: $(STAMP)  ## Style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-test: check engine  ## Everything, the container tests included
+test: check engine browser  ## Everything, the container tests included
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
 test-fast: check  ## All that needs neither a container engine nor a package index
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine and not network'
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine and not network and not browser'
 
 clean:  ## Remove what the targets above made in this folder
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/*/.venv examples/*/.envcap

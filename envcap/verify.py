@@ -90,6 +90,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             notes=list(engine.not_rebuilt),
             engine=engine.name,
             image=image.reference,
+            image_digest=image.identity,
             lock=sha256,
             seconds=round(time.monotonic() - started, 3),
         )

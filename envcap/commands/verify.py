@@ -40,12 +40,31 @@ def verify(
             help="GPUs for the run: all, none, or numbers such as 0,1. auto takes all where the frozen run had one.",
         ),
     ] = "auto",
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--report",
+            envvar="ENVCAP_REPORT",
+            help="Also write the judgement to this file: .html a page, .json, .xml JUnit, .jsonl in-toto. Repeatable.",
+        ),
+    ] = None,
+    require: Annotated[
+        str,
+        typer.Option(
+            "--require",
+            envvar="ENVCAP_REQUIRE",
+            help="equivalent, or identical: then exit code 1 for what is only equivalent.",
+        ),
+    ] = "equivalent",
     frozen_code: FrozenCode = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Rerun the evaluation inside, and judge whether it is the same."""
+    from envcap.commands.reports import Reports
     from envcap.config import parse_duration, parse_size
+    from envcap.errors import WrongUsageError
+    from envcap.model.verdict import Verdict
     from envcap.report.document import judgement_document
     from envcap.report.text import describe_judgement
     from envcap.verify import VerifyRequest
@@ -64,7 +83,13 @@ def verify(
         frozen_code=frozen_code,
         strict=strict,
     )
-    with Talk() as talk:
+    if require not in {"identical", "equivalent"}:
+        raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")
+    reports = Reports(report or [], name=name)
+    with Talk() as talk, reports.even_of_failure():
         judgement, lock = run_verify(request, tell=talk.tell)
+    reports.write(judgement, lock)
     show_result(judgement_document(judgement) if as_json else describe_judgement(judgement, lock))
+    if require == "identical" and judgement.verdict is Verdict.EQUIVALENT:
+        raise typer.Exit(Verdict.DIFFERENT.exit_code)
     raise typer.Exit(judgement.verdict.exit_code)

@@ -88,5 +88,6 @@ class Judgement(Data, frozen=True, kw_only=True):
     notes: list[str] = []  # what this verdict does not cover
     engine: str = ""
     image: str = ""
+    image_digest: str = ""  # the engine's own id of it, `sha256:…` where it has one
     lock: str = ""
     seconds: float = 0.0

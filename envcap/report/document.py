@@ -39,8 +39,7 @@ def build_document(lock: Lock, context: Context, image: Image | None, output: Pa
 
 def judgement_document(judgement: Judgement) -> str:
     """Give the whole judgement with its exit code."""
-    document = msgspec.to_builtins(judgement)
-    return _encode({"format": _FORMAT, **document, "exit-code": judgement.verdict.exit_code})
+    return _encode({"format": _FORMAT, **to_plain(judgement), "exit-code": judgement.verdict.exit_code})
 
 
 def comparison_document(comparison: Comparison) -> str:
@@ -62,6 +61,12 @@ def error_document(error: EnvcapError, *, exit_code: int) -> str:
 def encode(document: dict[str, Any]) -> str:
     """Give a document of this format."""
     return _encode({"format": _FORMAT, **document})
+
+
+def to_plain(judgement: Judgement) -> dict[str, Any]:
+    """Give a judgement as values that JSON has: NaN and the infinities as text."""
+    document: dict[str, Any] = _without_non_finite(msgspec.to_builtins(judgement))
+    return document
 
 
 def _encode(document: dict[str, Any]) -> str:
