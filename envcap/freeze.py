@@ -11,6 +11,8 @@ from envcap.errors import NotRunError, WrongUsageError
 from envcap.evaluate.collect import artifact_files
 from envcap.evaluate.environment import recordable, with_interpreter_first
 from envcap.evaluate.reference import portable_command, run_reference
+from envcap.evaluate.watch import watching
+from envcap.libraries import learn_surroundings
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Facts, System
 from envcap.model.gap import Gap
@@ -99,12 +101,19 @@ def _learn(
     base, base_gaps = resolve_base(facts, explicit=request.base)
 
     before = fingerprints(project, declaration)
-    runs = run_reference(declaration, project=project, env=env, interpreter=Path(facts.executable), tell=tell)
+    with watching(env, cwd=project) as watch:
+        runs = run_reference(
+            declaration, project=project, env=watch.env, interpreter=Path(facts.executable), tell=tell
+        )
+        observed = watch.observed()
     _require_primary(declaration, runs)
     changes = changed_data(project, data)
     if changes:
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
+    around = learn_surroundings(
+        facts, observed, declaration, project=project, base=base, taken=before, env=env, tell=tell
+    )
     artifact_gaps = _keep_reference_artifacts(project, declaration, store)
     return Lock(
         name=request.name,
@@ -128,8 +137,13 @@ def _learn(
             *_locale_gaps(facts.system),
             *captured.gaps,
             *artifact_gaps,
+            *around.gaps,
         ],
         conflicts=relations.conflicts,
+        libraries=around.libraries,
+        executables=around.executables,
+        floor=around.floor,
+        os_packages=around.os_packages,
     )
 
 

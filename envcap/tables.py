@@ -10,7 +10,20 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.lock import (
+    Base,
+    Code,
+    Confidence,
+    Conflict,
+    DataInput,
+    Executable,
+    Floor,
+    Library,
+    Lock,
+    OsPackages,
+    Package,
+    Wheel,
+)
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -65,6 +78,10 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     evaluation: _EvaluationEntry
     data: list[DataInput] = []
     conflicts: list[Conflict] = []
+    floor: Floor = Floor()
+    libraries: list[Library] = []
+    executables: list[Executable] = []
+    os_packages: OsPackages | None = None
     gaps: list[Gap] = []
 
 
@@ -104,6 +121,10 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
                 data=lock.data,
                 conflicts=lock.conflicts,
+                floor=lock.floor,
+                libraries=lock.libraries,
+                executables=lock.executables,
+                os_packages=lock.os_packages,
                 gaps=lock.gaps,
             )
         ),
@@ -166,6 +187,10 @@ def from_document(document: dict[str, Any]) -> Lock:
         data=own.data,
         gaps=own.gaps,
         conflicts=own.conflicts,
+        floor=own.floor,
+        libraries=own.libraries,
+        executables=own.executables,
+        os_packages=own.os_packages,
     )
 
 

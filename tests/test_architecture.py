@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "envcap"
 MOST_LINES = 300
 FLOORS = {
     0: {"model", "errors"},
-    2: {"probe", "pins", "project", "evaluate", "render", "engines", "compare", "report"},
-    3: {"freeze", "build", "verify", "diff", "show", "export", "doctor"},
+    2: {"probe", "pins", "project", "evaluate", "render", "engines", "compare", "report", "machine"},
+    3: {"freeze", "build", "verify", "diff", "show", "export", "doctor", "libraries"},
     4: {"commands", "cli", "ending", "__main__"},
 }
 ROOMS = 2  # here each folder is a room of its own, and no room knows another

@@ -1,0 +1,114 @@
+"""Join what objects link to and what runs mapped into the libraries and programs that a lock names."""
+
+import os
+import re
+from collections.abc import Mapping
+
+from envcap.machine.debian import Installed
+from envcap.machine.linked import Environment, Linked, closure_of
+from envcap.model.lock import Executable, Library
+from envcap.model.observed import Observed
+
+# They come with the driver of the machine that runs the image, never from a package of it.
+_DRIVER = re.compile(r"(libcuda|libnvidia-[a-z0-9-]+|libnvcuvid|libnvoptix|libcudadebugger|libamdhip64_driver)\.so.*")
+
+
+class Needs:
+    """Programs and libraries by real path, before their owners are known."""
+
+    def __init__(
+        self, environment: Environment, linked: list[Linked], observed: Observed, *, env: Mapping[str, str], project: str
+    ) -> None:
+        own = environment.folders()
+        outside = (*own, f"{project}/")
+        self.programs = {
+            os.path.realpath(path): os.path.basename(path)  # noqa: PTH119
+            for path in observed.started
+            if not os.path.realpath(path).startswith(outside)
+        }
+        # The loader maps all that a program links to when it starts, whether anybody looked at that moment or not.
+        self.by_program: dict[str, list[str]] = {}
+        for program, name in self.programs.items():
+            for path in closure_of(program, environ=env):
+                self.by_program.setdefault(path, []).append(name)
+        self.mapped = {path for path in observed.mapped if not path.startswith(outside)} - set(self.programs)
+        self.linked = linked
+
+    def paths(self) -> set[str]:
+        """Give every real path whose owner is wanted."""
+        return {
+            *self.programs,
+            *self.by_program,
+            *self.mapped,
+            *(item.path for item in self.linked if item.path),
+        }
+
+
+def list_libraries(
+    needs: Needs, *, owner: Mapping[str, str], installed: Mapping[str, Installed], sonames: Mapping[str, str]
+) -> list[Library]:
+    """Give each library once, by name and path. One that is named and not there is `absent`: a plug-in may do without.
+
+    `sonames` tells the soname of a mapped file.
+    """
+    by_path: dict[str, list[Linked]] = {}
+    for item in needs.linked:
+        if item.path:
+            by_path.setdefault(item.path, []).append(item)
+    loaded = needs.mapped | set(needs.by_program)
+    found = []
+    for path in sorted({*by_path, *loaded}):
+        links = by_path.get(path, [])
+        programs = sorted(needs.by_program.get(path, []))
+        needed_by = [*dict.fromkeys([*(name for item in links for name in item.needed_by), *programs])][:3]
+        package = installed.get(owner.get(path, ""))
+        found.append(
+            Library(
+                name=links[0].name if links else sonames.get(path) or os.path.basename(path),  # noqa: PTH119
+                path=path,
+                seen=("both" if path in loaded else "linked") if links or programs else "loaded",
+                package=package.name if package else None,
+                version=package.version if package else None,
+                architecture=package.architecture if package else None,
+                needed_by=needed_by,
+                interpreter=bool(links) and all(item.interpreter_only for item in links) and not programs,
+            )
+        )
+    absent = [item for item in needs.linked if not item.path]
+    found += [Library(name=item.name, seen="absent", needed_by=item.needed_by) for item in absent]
+    return found
+
+
+def list_executables(
+    needs: Needs, *, owner: Mapping[str, str], installed: Mapping[str, Installed]
+) -> list[Executable]:
+    """Give each program that a run started, but for the environment's and the project's own."""
+    found = []
+    for path, name in sorted(needs.programs.items()):
+        package = installed.get(owner.get(path, ""))
+        found.append(
+            Executable(
+                name=name,
+                path=path,
+                package=package.name if package else None,
+                version=package.version if package else None,
+                architecture=package.architecture if package else None,
+            )
+        )
+    return found
+
+
+def wanted_packages(libraries: list[Library], executables: list[Executable]) -> tuple[dict[str, str], list[str]]:
+    """Give the packages that the image needs, each with what needs it, and the files that no package owns."""
+    wanted: dict[str, str] = {}
+    unowned: list[str] = []
+    for item in [*executables, *libraries]:
+        if isinstance(item, Library) and (
+            item.seen == "absent" or item.interpreter or _DRIVER.fullmatch(os.path.basename(item.path))  # noqa: PTH119
+        ):
+            continue
+        if item.package is None:
+            unowned.append(item.path)
+        else:
+            wanted.setdefault(item.package, item.name)
+    return wanted, unowned
