@@ -70,7 +70,7 @@ def learn_surroundings(
     needs = Needs(environment, static.libraries, observed, env=env, project=str(project))
     owner, installed = _owners(needs)
     loader = Loader(environ=env)
-    sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.mapped}
+    sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.loaded()}
     libraries = list_libraries(needs, owner=owner, installed=installed, sonames=sonames)
     executables = list_executables(needs, owner=owner, installed=installed)
     wanted, unowned = wanted_packages(libraries, executables)

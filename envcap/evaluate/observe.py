@@ -40,6 +40,7 @@ def describe_events(events: Mapping[str, set[str]], *, env: Mapping[str, str], c
         (libraries if _is_elf(path) else other).add(path)
     return Observed(
         mapped=sorted(libraries),
+        opened=sorted(events.get("dlopen", ())),
         started=sorted(path for path in started if os.path.isfile(path)),  # noqa: PTH113
         read=sorted((_real(events.get("read", ())) | other) - written),
         written=sorted(written),

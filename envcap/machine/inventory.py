@@ -32,7 +32,12 @@ class Needs:
             for path in closure_of(program, environ=env):
                 self.by_program.setdefault(path, []).append(name)
         self.mapped = {path for path in observed.mapped if not path.startswith(outside)} - set(self.programs)
+        self.opened = {os.path.basename(name) for name in observed.opened}  # noqa: PTH119
         self.linked = linked
+
+    def loaded(self) -> set[str]:
+        """Give the real paths of all libraries outside the environment that were mapped."""
+        return self.mapped | set(self.by_program)
 
     def paths(self) -> set[str]:
         """Give every real path whose owner is wanted."""
@@ -55,23 +60,25 @@ def list_libraries(
     for item in needs.linked:
         if item.path:
             by_path.setdefault(item.path, []).append(item)
-    loaded = needs.mapped | set(needs.by_program)
+    loaded = needs.loaded()
     found = []
     for path in sorted({*by_path, *loaded}):
         links = by_path.get(path, [])
         programs = sorted(needs.by_program.get(path, []))
         needed_by = [*dict.fromkeys([*(name for item in links for name in item.needed_by), *programs])][:3]
         package = installed.get(owner.get(path, ""))
+        name = links[0].name if links else sonames.get(path) or os.path.basename(path)  # noqa: PTH119
+        own = bool(links) and all(item.interpreter_only for item in links) and not programs
         found.append(
             Library(
-                name=links[0].name if links else sonames.get(path) or os.path.basename(path),  # noqa: PTH119
+                name=name,
                 path=path,
                 seen=("both" if path in loaded else "linked") if links or programs else "loaded",
                 package=package.name if package else None,
                 version=package.version if package else None,
                 architecture=package.architecture if package else None,
                 needed_by=needed_by,
-                interpreter=bool(links) and all(item.interpreter_only for item in links) and not programs,
+                interpreter=own and name not in needs.opened,
             )
         )
     absent = [item for item in needs.linked if not item.path]

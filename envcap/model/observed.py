@@ -7,6 +7,7 @@ class Observed(Data, frozen=True, kw_only=True):
     """All of it over all runs and processes, each list sorted. Paths are absolute, and real where they are there."""
 
     mapped: list[str] = []
+    opened: list[str] = []  # names or paths that ctypes was asked to load
     started: list[str] = []
     read: list[str] = []
     written: list[str] = []
