@@ -102,9 +102,7 @@ def _learn(
 
     before = fingerprints(project, declaration)
     with watching(env, cwd=project) as watch:
-        runs = run_reference(
-            declaration, project=project, env=watch.env, interpreter=Path(facts.executable), tell=tell
-        )
+        runs = run_reference(declaration, project=project, env=watch.env, interpreter=Path(facts.executable), tell=tell)
         observed = watch.observed()
     _require_primary(declaration, runs)
     changes = changed_data(project, data)

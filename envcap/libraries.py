@@ -1,4 +1,4 @@
-"""A part of freeze: the libraries and programs around the packages, and the OS packages that the image needs for them."""
+"""A part of freeze: the libraries and programs around the packages, and the OS packages that the image needs."""
 
 import os
 import re
@@ -125,7 +125,9 @@ def _os_packages(
     if not lacking:
         return None, []
     if inside.release != release:
-        return None, [_no_look(lacking, f"the base is {inside.release or 'of an unknown release'}, this host {release}")]
+        return None, [
+            _no_look(lacking, f"the base is {inside.release or 'of an unknown release'}, this host {release}")
+        ]
     packages, gaps = resolve_packages(wanted, host=installed, base=inside.packages, environ=env)
     return (OsPackages(release=release, packages=packages) if packages else None), gaps
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from envcap.model.lock import Lock, OsPackage
+from envcap.model.lock import Executable, Library, Lock, OsPackage
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"https?://[!-~]+")
@@ -22,7 +22,8 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
     for value in (lock.floor.glibc, lock.floor.glibcxx, lock.floor.cxxabi):
         if value is not None and _FLOOR.fullmatch(value) is None:
             yield f"the floor {value!r} is no version"
-    for item in [*lock.libraries, *lock.executables]:
+    owned: list[Library | Executable] = [*lock.libraries, *lock.executables]
+    for item in owned:
         for text in (item.name, item.path, *getattr(item, "needed_by", [])):
             if _CONTROL.search(text):
                 yield f"it names the file {text!r}, which has control characters"

@@ -9,19 +9,24 @@ from envcap import lockfile
 from envcap.compare.artifact import judge_artifact
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
+from envcap.compare.libraries import compare_libraries
 from envcap.compare.number import judge_metric
 from envcap.config import STDOUT_JSON
 from envcap.engines import open_engine
+from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError
 from envcap.evaluate.collect import collect_artifacts, collect_metrics
+from envcap.evaluate.observe import mapped_libraries
+from envcap.evaluate.watch import hook_source
+from envcap.machine.debian import STATUS, read_status
 from envcap.model.evaluation import Artifact, Metric
 from envcap.model.facts import Facts
 from envcap.model.image import Image, Mount, Outcome, Task
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.model.verdict import Check, Judgement
+from envcap.model.verdict import Check, Finding, Judgement
 from envcap.places import lock_store
 from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
@@ -65,7 +70,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             outcome = engine.run(image, _task(request, lock, project), results=results, tell=tell)
             _require_ended_well(outcome, lock, request)
             checks = judge_outputs(lock, results, stdout=outcome.stdout, store=lock_store(project))
-        findings = compare_environment(lock, facts)
+        findings = [*compare_environment(lock, facts), *_compare_libraries(lock, engine, image, outcome)]
         verdict, reasons = conclude(checks, findings)
         judgement = Judgement(
             verdict=verdict,
@@ -186,7 +191,15 @@ def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
         mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
         memory=request.memory,
         network=request.network,
+        hook=hook_source() if lock.libraries else None,
     )
+
+
+def _compare_libraries(lock: Lock, engine: Engine, image: Image, outcome: Outcome) -> list[Finding]:
+    """Compare what was loaded inside; with an image, also the versions of the packages that own it."""
+    status = b"" if engine.name == "venv" else read_image_files(image.identity, [STATUS]).get(STATUS, b"")
+    versions = {name: package.version for name, package in read_status(status.decode(errors="replace")).items()}
+    return compare_libraries(lock, loaded=mapped_libraries(outcome.events), versions=versions or None)
 
 
 def _require_ended_well(outcome: Outcome, lock: Lock, request: VerifyRequest) -> None:

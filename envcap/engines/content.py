@@ -37,7 +37,7 @@ def read_image_files(reference: str, paths: Iterable[str]) -> dict[str, bytes]:
                         stream, status = container.get_archive(path)
                     except NotFound:
                         continue
-                    if int(status.get("size", 0)) <= _LARGEST:
+                    if int((status or {}).get("size", 0)) <= _LARGEST:
                         content = _only_file(b"".join(stream))
                         if content is not None:
                             found[path] = content

@@ -13,6 +13,7 @@ _SEPARATORS = re.compile(r"\|\||&&|[;|&\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _LOCAL = re.compile(r"127\.|::1$|localhost$|::ffff:127\.|0\.0\.0\.0$|::$")
 _DISABLING = re.compile(r"-[A-Za-z]*[IES][A-Za-z]*")
+_SHARED = re.compile(r"\.so(\.[0-9.]+)?$")
 _OLD = re.compile(r"3\.[67]")
 
 
@@ -35,7 +36,8 @@ def describe_events(events: Mapping[str, set[str]], *, env: Mapping[str, str], c
     """Say what the events mean. `env` and `cwd` are those of the run: shell text names programs by them."""
     started = {*events.get("run", ()), *_by_shell(events.get("shell", ()), env=env, cwd=cwd)}
     written = _real(events.get("write", ()))
-    libraries, other = set(), set()
+    libraries: set[str] = set()
+    other: set[str] = set()
     for path in _real(events.get("map", ())):
         (libraries if _is_elf(path) else other).add(path)
     return Observed(
@@ -49,6 +51,12 @@ def describe_events(events: Mapping[str, set[str]], *, env: Mapping[str, str], c
         old=sorted(version for version in events.get("start", ()) if _OLD.fullmatch(version)),
         watched=bool(events.get("start")),
     )
+
+
+def mapped_libraries(content: bytes) -> list[str]:
+    """Give the paths of the shared objects that a run mapped, by name alone: they may be of another machine."""
+    paths = parse_events(content).get("map", set())
+    return sorted(path for path in paths if _SHARED.search(path))
 
 
 def disables_hook(words: Iterable[str]) -> bool:
@@ -65,7 +73,8 @@ def _unwatched(events: Mapping[str, set[str]]) -> Iterable[str]:
     for text in events.get("python", ()):
         words = text.split("\n")
         if disables_hook(words):
-            yield f"{os.path.basename(words[0])} {' '.join(filter(None, words[1:3]))}: its options leave out site customisation"  # noqa: PTH119
+            command = f"{os.path.basename(words[0])} {' '.join(filter(None, words[1:3]))}"  # noqa: PTH119
+            yield f"{command}: its options leave out site customisation"
     for name in events.get("bare", ()):
         yield f"{os.path.basename(name)}: it was started with an environment of its own"  # noqa: PTH119
 
@@ -75,7 +84,9 @@ def _connections(events: Mapping[str, set[str]]) -> Iterable[str]:
     names = {tuple(text.split("\n", 1)) for text in events.get("lookup", ())}
     connected = {tuple(text.split("\n", 1)) for text in events.get("connect", ())}
     far = {pair for pair in connected if len(pair) == 2 and not _LOCAL.match(pair[0])}
-    by_name = {pair for pair in names if len(pair) == 2 and not _LOCAL.match(pair[0]) and pair[0] != os.uname().nodename}
+    by_name = {
+        pair for pair in names if len(pair) == 2 and not _LOCAL.match(pair[0]) and pair[0] != os.uname().nodename
+    }
     ports = {port for _, port in by_name}
     plain = {pair for pair in far if pair[1] not in ports}
     return {f"{host}:{port}" for host, port in {*by_name, *plain}}

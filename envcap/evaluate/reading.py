@@ -1,4 +1,4 @@
-"""What of a watched run an image would lack: data that nobody declared, hosts it talked to, what could not be watched."""
+"""What of a watched run an image would lack: undeclared data, hosts it talked to; and what could not be watched."""
 
 import os
 import re

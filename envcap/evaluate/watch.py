@@ -13,11 +13,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from envcap.evaluate.observe import describe_events, disables_hook, parse_events
+from envcap.model.layout import HOOK_EVENTS, HOOK_FILE
 from envcap.model.observed import Observed
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two looks
 _HOOK = Path(__file__).with_name("hook.py")
 _ACCESS = os.O_WRONLY | os.O_RDWR
+
+
+def hook_source() -> bytes:
+    """Give the hook, for an engine to lay beside a task."""
+    return _HOOK.read_bytes()
 
 
 class Watch:
@@ -35,8 +41,8 @@ class Watch:
 
     def start(self) -> None:
         """Lay the hook out and begin to look."""
-        shutil.copyfile(_HOOK, self._folder / "sitecustomize.py")
-        events = self._folder / "events"
+        shutil.copyfile(_HOOK, self._folder / HOOK_FILE)
+        events = self._folder / HOOK_EVENTS
         events.touch()
         # Workers may run as another user, whose events count too.
         self._folder.chmod(0o755)
@@ -50,7 +56,7 @@ class Watch:
 
     def observed(self) -> Observed:
         """Say what has been seen so far."""
-        events = parse_events((self._folder / "events").read_bytes())
+        events = parse_events((self._folder / HOOK_EVENTS).read_bytes())
         for kind, text in list(self._seen):
             events.setdefault(kind, set()).add(text)
         for kind in ("read", "write", "map"):
@@ -66,7 +72,7 @@ class Watch:
             pause = min(_LONGEST_PAUSE, pause * 1.25)
 
     def _look_at(self, process: str) -> None:
-        program = os.readlink(f"{process}/exe")
+        program = os.readlink(f"{process}/exe")  # noqa: PTH115  (a kernel's link is no path to follow)
         words = Path(process, "cmdline").read_text(errors="surrogateescape").split("\0")
         # envcap's own helpers are no part of the run, and a child that has not yet started its program is envcap.
         if not Path(process, "environ").read_bytes().find(os.fsencode(self._folder)) >= 0:
@@ -78,7 +84,7 @@ class Watch:
             if found and not path.endswith(" (deleted)"):
                 self._seen.add(("map", f"/{path}"))
         for name in os.listdir(f"{process}/fd"):  # noqa: PTH208
-            path = os.readlink(f"{process}/fd/{name}")
+            path = os.readlink(f"{process}/fd/{name}")  # noqa: PTH115
             if path.startswith("/") and not path.endswith(" (deleted)"):
                 flags = Path(process, "fdinfo", name).read_text().partition("flags:")[2].split()[0]
                 self._seen.add(("write" if int(flags, 8) & _ACCESS else "read", path))

@@ -1,1 +1,1 @@
-"""Floor 2: the machine around the packages: shared libraries, the packages that own them, the archive that has those."""
+"""Floor 2: the machine around the packages: libraries, the OS packages that own them, the archive of those."""

@@ -80,9 +80,7 @@ def resolve_packages(
     return packages, gaps
 
 
-def _ask(
-    names: Sequence[str], known: dict[str, Installed], environ: Mapping[str, str]
-) -> dict[str, Offered | None]:
+def _ask(names: Sequence[str], known: dict[str, Installed], environ: Mapping[str, str]) -> dict[str, Offered | None]:
     """Ask for all at once; where one is not there apt gives none, and each is asked for by itself.
 
     A package that moved on is entered into `known` as it is now.
@@ -171,5 +169,5 @@ def _moved_on(name: str, captured: str, current: str) -> Gap:
         where="os-packages",
         subject=name,
         reason=f"the archive no longer has {captured}, which is installed here; it has {current}",
-        consequence=f"the image gets {current}; the dated snapshot of the archive from before the change has {captured}",
+        consequence=f"the image gets {current}; the archive's dated snapshot from before the change has {captured}",
     )

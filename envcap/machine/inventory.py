@@ -17,7 +17,13 @@ class Needs:
     """Programs and libraries by real path, before their owners are known."""
 
     def __init__(
-        self, environment: Environment, linked: list[Linked], observed: Observed, *, env: Mapping[str, str], project: str
+        self,
+        environment: Environment,
+        linked: list[Linked],
+        observed: Observed,
+        *,
+        env: Mapping[str, str],
+        project: str,
     ) -> None:
         own = environment.folders()
         outside = (*own, f"{project}/")
@@ -65,10 +71,10 @@ def list_libraries(
     for path in sorted({*by_path, *loaded}):
         links = by_path.get(path, [])
         programs = sorted(needs.by_program.get(path, []))
-        needed_by = [*dict.fromkeys([*(name for item in links for name in item.needed_by), *programs])][:3]
+        needed_by = [*dict.fromkeys([*programs, *(name for item in links for name in item.needed_by)])][:3]
         package = installed.get(owner.get(path, ""))
         name = links[0].name if links else sonames.get(path) or os.path.basename(path)  # noqa: PTH119
-        own = bool(links) and all(item.interpreter_only for item in links) and not programs
+        own = bool(links) and all(item.interpreter_only for item in links)
         found.append(
             Library(
                 name=name,
@@ -86,9 +92,7 @@ def list_libraries(
     return found
 
 
-def list_executables(
-    needs: Needs, *, owner: Mapping[str, str], installed: Mapping[str, Installed]
-) -> list[Executable]:
+def list_executables(needs: Needs, *, owner: Mapping[str, str], installed: Mapping[str, Installed]) -> list[Executable]:
     """Give each program that a run started, but for the environment's and the project's own."""
     found = []
     for path, name in sorted(needs.programs.items()):
@@ -107,15 +111,21 @@ def list_executables(
 
 def wanted_packages(libraries: list[Library], executables: list[Executable]) -> tuple[dict[str, str], list[str]]:
     """Give the packages that the image needs, each with what needs it, and the files that no package owns."""
+    programs = {item.name for item in executables}
     wanted: dict[str, str] = {}
     unowned: list[str] = []
-    for item in [*executables, *libraries]:
-        if isinstance(item, Library) and (
-            item.seen == "absent" or item.interpreter or _DRIVER.fullmatch(os.path.basename(item.path))  # noqa: PTH119
-        ):
+    owned: list[Library | Executable] = [*executables, *libraries]
+    for item in owned:
+        if isinstance(item, Library) and _comes_otherwise(item, programs):
             continue
         if item.package is None:
             unowned.append(item.path)
         else:
             wanted.setdefault(item.package, item.name)
     return wanted, unowned
+
+
+def _comes_otherwise(item: Library, programs: set[str]) -> bool:
+    """Tell whether a library is no matter of the image's OS packages: absent, the interpreter's own, the driver's."""
+    own = item.interpreter and not programs.intersection(item.needed_by)
+    return item.seen == "absent" or own or _DRIVER.fullmatch(item.path.rpartition("/")[2]) is not None

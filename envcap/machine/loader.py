@@ -86,7 +86,11 @@ class Loader:
 def expand(folders: Iterable[str], path: str, elf: Elf) -> Iterator[str]:
     """Give RPATH folders with `$ORIGIN`, `$LIB` and `$PLATFORM` filled in; `path` is the object that holds them."""
     origin = os.path.dirname(os.path.realpath(path))  # noqa: PTH120  (thousands of them)
-    tokens = {"ORIGIN": origin, "LIB": "lib64" if elf.bits == 64 else "lib", "PLATFORM": _PLATFORMS.get(elf.machine, "")}
+    tokens = {
+        "ORIGIN": origin,
+        "LIB": "lib64" if elf.bits == 64 else "lib",
+        "PLATFORM": _PLATFORMS.get(elf.machine, ""),
+    }
     for folder in folders:
         text = folder
         for token, value in tokens.items():

@@ -1,4 +1,4 @@
-"""The owners of files where the system is built of rpm packages: asked of its own program. See rpm(8), "QUERY OPTIONS"."""
+"""The owners of files on a system of rpm packages, asked of its own program. See rpm(8), "QUERY OPTIONS"."""
 
 import shutil
 from collections.abc import Iterable

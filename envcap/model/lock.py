@@ -90,8 +90,10 @@ class Library(Table, frozen=True, kw_only=True):
     package: str | None = None
     version: str | None = None
     architecture: str | None = None
-    needed_by: list[str] = []  # files of the environment or programs, at most three; empty where only a run showed it
-    interpreter: bool = False  # only the interpreter needs it: the base image brings its own
+    needed_by: list[
+        str
+    ] = []  # files of the environment or programs, these first, at most three; empty where only a run showed it
+    interpreter: bool = False  # of the environment only the interpreter needs it: the base image brings its own
 
 
 class Executable(Table, frozen=True, kw_only=True):

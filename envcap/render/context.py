@@ -76,7 +76,8 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
     # Sorted by bytes, as `LC_ALL=C sort` does.
     versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
     asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
-    texts = {"SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
+    script = fill("install.sh.j2", {})
+    texts = {"install.sh": script, "SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
     return [
         *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
         *(
