@@ -78,7 +78,7 @@ def watching_gaps(observed: Observed, declaration: Declaration, undeclared: list
         for host in observed.connections
     ]
     gaps += [
-        _unseen(name, f"Python {name} has no audit hooks (3.8 and newer have)", "files read and programs started")
+        _unseen(f"Python {name}", "it has no audit hooks (3.8 and newer have)", "files read and programs started")
         for name in observed.old
     ]
     for text in observed.unwatched:
