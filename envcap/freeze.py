@@ -12,7 +12,6 @@ from envcap.evaluate.collect import artifact_files
 from envcap.evaluate.environment import recordable, with_interpreter_first
 from envcap.evaluate.reference import portable_command, run_reference
 from envcap.evaluate.watch import watching
-from envcap.libraries import learn_surroundings
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Facts, System
 from envcap.model.gap import Gap
@@ -82,6 +81,7 @@ def _learn(
     tell: Tell,
 ) -> Lock:
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
+    from envcap.libraries import learn_surroundings
     from envcap.pins.base_image import resolve_base
     from envcap.pins.configuration import read_configuration as read_pip_configuration
     from envcap.pins.pip import pin
@@ -110,7 +110,15 @@ def _learn(
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
     around = learn_surroundings(
-        facts, observed, declaration, project=project, base=base, taken=before, env=env, tell=tell
+        facts,
+        observed,
+        declaration,
+        project=project,
+        base=base,
+        taken=before,
+        env=env,
+        cache=download_cache(environ),
+        tell=tell,
     )
     artifact_gaps = _keep_reference_artifacts(project, declaration, store)
     return Lock(

@@ -5,10 +5,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from envcap.engines.content import read_image_files
-from envcap.errors import NotRunError
+from envcap.errors import EnvcapError, NotRunError
 from envcap.evaluate.reading import undeclared_data, watching_gaps
 from envcap.machine.archive import resolve_packages
 from envcap.machine.debian import STATUS, Installed, compare_versions, owners, read_status
@@ -23,7 +24,12 @@ from envcap.model.lock import Base, Executable, Floor, Library, OsPackages
 from envcap.model.observed import Observed
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.pins.configuration import read_configuration
+from envcap.pins.os_packages import fetch_os_packages
+from envcap.pins.session import open_session
+from envcap.redact import redact_text
 from envcap.resources import template_folder
+from envcap.store import Store
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,6 +65,7 @@ def learn_surroundings(
     base: Base,
     taken: Collection[str],
     env: Mapping[str, str],
+    cache: Store,
     tell: Tell,
 ) -> Surroundings:
     """Find libraries and programs, their owners, and the packages that the base lacks. What is unknown is a Gap."""
@@ -76,6 +83,8 @@ def learn_surroundings(
     wanted, unowned = wanted_packages(libraries, executables)
     inside = _read_base(base, facts.system) if installed else None
     packages, gaps = _os_packages(wanted, facts.system, inside, installed, base=base, env=env)
+    if packages is not None:
+        gaps += _fetch(packages, cache, tell)
     undeclared = undeclared_data(
         observed,
         declaration,
@@ -130,6 +139,24 @@ def _os_packages(
         ]
     packages, gaps = resolve_packages(wanted, host=installed, base=inside.packages, environ=env)
     return (OsPackages(release=release, packages=packages) if packages else None), gaps
+
+
+def _fetch(packages: OsPackages, cache: Store, tell: Tell) -> list[Gap]:
+    """Bring the files into the user's cache now: archives keep only the newest version, and the build may be late."""
+    try:
+        with closing(open_session(read_configuration(Path(sys.executable)))) as session:
+            fetch_os_packages(packages.packages, cache=cache, session=session, tell=tell)
+    except EnvcapError as error:
+        reason = redact_text(error.message.splitlines()[0].rstrip("."))
+        return [
+            Gap(
+                where="os-packages",
+                subject=", ".join(package.name for package in packages.packages),
+                reason=f"they could not be downloaded now: {reason}",
+                consequence="the build tries again, and fails if the archive has moved on by then",
+            )
+        ]
+    return []
 
 
 def _read_base(base: Base, system: System) -> _Base | None:

@@ -28,10 +28,12 @@ class Watch(object):  # noqa: UP004
         self.folder = folder
         self.seen = set()
         self.busy = set()
+        self.quick = set()  # opens that were noted as they stand: most programs open a few files over and over
         self.identity = get_ident
         self.takers = {
             "open": self.take_open,
             "import": self.take_import,
+            "os.chdir": lambda _: self.quick.clear(),
             "ctypes.dlopen": self.take_dlopen,
             "subprocess.Popen": lambda details: self.note_program(details[0], details[1], details[3]),
             "os.posix_spawn": lambda details: self.note_program(details[0], details[1], details[2]),
@@ -46,6 +48,11 @@ class Watch(object):  # noqa: UP004
         take = self.takers.get(event)
         if take is None:
             return
+        try:
+            if details in self.quick:
+                return
+        except TypeError:  # a path of the program's own kind, which cannot be a member of a set
+            pass
         identity = self.identity()
         if identity in self.busy:
             return
@@ -127,6 +134,8 @@ class Watch(object):  # noqa: UP004
         if mode is not None and not is_write:
             is_write = any(letter in mode for letter in "wax+")
         self.note("write" if is_write else "read", absolute(path))
+        if type(path) is str and len(self.quick) < _MOST:
+            self.quick.add(details)
 
     def take_import(self, details):
         """`import`: module, file name; the second only for an extension that is about to be mapped."""
