@@ -38,6 +38,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     base: str | None = None
     override: Override = Override()
     strict: bool = False
+    deep: bool = False
 
 
 class Frozen(Data, frozen=True, kw_only=True):
@@ -101,8 +102,15 @@ def _learn(
     base, base_gaps = resolve_base(facts, explicit=request.base)
 
     before = fingerprints(project, declaration)
-    with watching(env, cwd=project) as watch:
-        runs = run_reference(declaration, project=project, env=watch.env, interpreter=Path(facts.executable), tell=tell)
+    with watching(env, cwd=project, deep=request.deep) as watch:
+        runs = run_reference(
+            declaration,
+            project=project,
+            env=watch.env,
+            interpreter=Path(facts.executable),
+            tell=tell,
+            prefix=watch.prefix,
+        )
         observed = watch.observed()
     _require_primary(declaration, runs)
     changes = changed_data(project, data)

@@ -59,6 +59,12 @@ def freeze(
             help="The base image, with or without digest. Default: the official Python image that fits.",
         ),
     ] = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", envvar="ENVCAP_DEEP", help="Trace the runs with strace too: sees what compiled code opens."
+        ),
+    ] = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +86,9 @@ def freeze(
         repeat=repeat,
         timeout=timeout,
     )
-    request = FreezeRequest(project=project, name=name, python=python, base=base, override=override, strict=strict)
+    request = FreezeRequest(
+        project=project, name=name, python=python, base=base, override=override, strict=strict, deep=deep
+    )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)
     describe = freeze_document if as_json else describe_freeze

@@ -32,7 +32,9 @@ def _unescape(text: bytes) -> bytes:
     return re.sub(rb"\\(.)", lambda match: words.get(match[1], match[0]), text)
 
 
-def describe_events(events: Mapping[str, set[str]], *, env: Mapping[str, str], cwd: str) -> Observed:
+def describe_events(
+    events: Mapping[str, set[str]], *, env: Mapping[str, str], cwd: str, deep: bool = False
+) -> Observed:
     """Say what the events mean. `env` and `cwd` are those of the run: shell text names programs by them."""
     started = {*events.get("run", ()), *_by_shell(events.get("shell", ()), env=env, cwd=cwd)}
     written = _real(events.get("write", ()))
@@ -50,6 +52,7 @@ def describe_events(events: Mapping[str, set[str]], *, env: Mapping[str, str], c
         unwatched=sorted(set(_unwatched(events))),
         old=sorted(version for version in events.get("start", ()) if _OLD.fullmatch(version)),
         watched=bool(events.get("start")),
+        deep=deep,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envcap.errors import NotRunError, WrongUsageError
@@ -43,9 +43,15 @@ def portable_command(command: list[str], *, env: Mapping[str, str], interpreter:
 
 
 def run_reference(
-    declaration: Declaration, *, project: Path, env: Mapping[str, str], interpreter: Path, tell: Tell
+    declaration: Declaration,
+    *,
+    project: Path,
+    env: Mapping[str, str],
+    interpreter: Path,
+    tell: Tell,
+    prefix: Sequence[str] = (),
 ) -> list[Run]:
-    """Run the evaluation `repeat` times and give what each run yielded.
+    """Run the evaluation `repeat` times and give what each run yielded. `prefix` are words before its command.
 
     Raises NotRunError when a run fails, takes too long, or leaves a declared output as it was before.
     """
@@ -62,7 +68,7 @@ def run_reference(
         )
         before = output_stamps(project, declaration)
         finished = run_live(
-            command,
+            [*prefix, *command],
             cwd=project,
             env=env,
             timeout=declaration.timeout,

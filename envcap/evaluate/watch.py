@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from envcap.evaluate.deep import deep_prefix, parse_strace
 from envcap.evaluate.observe import describe_events, disables_hook, parse_events
 from envcap.model.layout import HOOK_EVENTS, HOOK_FILE
 from envcap.model.observed import Observed
@@ -27,14 +28,16 @@ def hook_source() -> bytes:
 
 
 class Watch:
-    """A watch under way. `env` is what the runs are to be started with."""
+    """A watch under way. `env` is what the runs are to be started with, `prefix` the words before their command."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str], *, cwd: Path) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], *, cwd: Path, deep: bool) -> None:
         self._folder = folder
         self._plain_env = env
         self._cwd = cwd
         own = env.get("PYTHONPATH", "")
         self.env = {**env, "PYTHONPATH": f"{folder}{os.pathsep}{own}" if own else str(folder)}
+        self._trace = folder / "trace"
+        self.prefix = deep_prefix(self._trace) if deep else []
         self._seen: set[tuple[str, str]] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look_again, daemon=True)
@@ -57,11 +60,12 @@ class Watch:
     def observed(self) -> Observed:
         """Say what has been seen so far."""
         events = parse_events((self._folder / HOOK_EVENTS).read_bytes())
-        for kind, text in list(self._seen):
+        traced = self._trace.read_text(errors="surrogateescape") if self._trace.exists() else ""
+        for kind, text in [*self._seen, *parse_strace(traced)]:
             events.setdefault(kind, set()).add(text)
         for kind in ("read", "write", "map"):
             events[kind] = {path for path in events.get(kind, ()) if not path.startswith(f"{self._folder}/")}
-        return describe_events(events, env=self._plain_env, cwd=str(self._cwd))
+        return describe_events(events, env=self._plain_env, cwd=str(self._cwd), deep=bool(self.prefix))
 
     def _look_again(self) -> None:
         pause = _FIRST_PAUSE
@@ -73,6 +77,8 @@ class Watch:
 
     def _look_at(self, process: str) -> None:
         program = os.readlink(f"{process}/exe")  # noqa: PTH115  (a kernel's link is no path to follow)
+        if program.endswith("/strace"):
+            return
         words = Path(process, "cmdline").read_text(errors="surrogateescape").split("\0")
         # envcap's own helpers are no part of the run, and a child that has not yet started its program is envcap.
         if not Path(process, "environ").read_bytes().find(os.fsencode(self._folder)) >= 0:
@@ -91,10 +97,13 @@ class Watch:
 
 
 @contextmanager
-def watching(env: Mapping[str, str], *, cwd: Path) -> Iterator[Watch]:
-    """Give a watch for runs in `cwd`; what it laid out is gone afterwards."""
+def watching(env: Mapping[str, str], *, cwd: Path, deep: bool = False) -> Iterator[Watch]:
+    """Give a watch for runs in `cwd`; what it laid out is gone afterwards.
+
+    With `deep` strace looks too. Raises NotRunError where it cannot.
+    """
     with tempfile.TemporaryDirectory(prefix="envcap-watch-") as name:
-        watch = Watch(Path(name).resolve(), env, cwd=cwd)
+        watch = Watch(Path(name).resolve(), env, cwd=cwd, deep=deep)
         watch.start()
         try:
             yield watch

@@ -15,3 +15,4 @@ class Observed(Data, frozen=True, kw_only=True):
     unwatched: list[str] = []  # commands that the hook could not enter, with the reason
     old: list[str] = []  # versions of Python that have no audit hooks
     watched: bool = False  # at least one Python process had the hook
+    deep: bool = False  # every process was traced, so that nothing depends on the hook

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envcap.evaluate.deep import parse_strace
 from envcap.evaluate.observe import describe_events, disables_hook, mapped_libraries, parse_events
 from envcap.evaluate.reading import classify, undeclared_data, watching_gaps
 from envcap.model.evaluation import Declaration
@@ -154,3 +155,33 @@ def test_what_could_not_be_watched_is_a_gap() -> None:
     assert [gap.subject for gap in watching_gaps(Observed(), declaration, [])] == ["./run.sh"]
     many = watching_gaps(Observed(watched=True), declaration, [f"folder{number}" for number in range(40)])
     assert len(many) == 13
+
+
+def test_lines_of_strace() -> None:
+    text = (
+        '12 execve("/usr/bin/file", ["file"], 0x7ffe /* 5 vars */) = 0\n'
+        '12 execve("/usr/local/bin/absent", ["absent"], 0x7ffe /* 5 vars */) = -1 ENOENT (No such file or directory)\n'
+        '13 openat(AT_FDCWD</work>, "data/\\303\\251.bin", O_RDONLY|O_CLOEXEC) = 3</work/data/\\303\\251.bin>\n'
+        '13 openat(4</work>, "out", O_WRONLY|O_CREAT, 0666) = 5</work/out>\n'
+        '13 openat(AT_FDCWD</work>, "/usr/lib/libx.so.1", O_RDONLY <unfinished ...>\n'
+        '13 openat(AT_FDCWD</work>, "/absent", O_RDONLY) = -1 ENOENT (No such file or directory)\n'
+        '13 openat(AT_FDCWD</work>, ".", O_RDONLY|O_DIRECTORY) = 3</work>\n'
+        "13 connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(443), "
+        'sin_addr=inet_addr("192.0.2.7")}, 16) = -1 EINPROGRESS (Operation now in progress)\n'
+        "13 connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(53), "
+        'sin_addr=inet_addr("192.0.2.1")}, 16) = 0\n'
+        "13 +++ exited with 0 +++\n"
+    )
+    assert parse_strace(text) == {
+        ("run", "/usr/bin/file"),
+        ("read", "/work/data/é.bin"),
+        ("write", "/work/out"),
+        ("map", "/usr/lib/libx.so.1"),
+        ("connect", "192.0.2.7\n443"),
+    }
+
+
+@given(st.text())
+def test_any_text_can_be_read_as_a_trace(text: str) -> None:
+    parse_strace(text)
+    parse_strace(f'12 openat(AT_FDCWD</a>, "{text}", O_RDONLY) = 3')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from envcap.errors import NotRunError
 from envcap.evaluate.watch import watching
 from envcap.model.observed import Observed
 from envcap.process import Finished, run_live
@@ -123,3 +124,26 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     run("pass", tmp_path)
     assert list(scratch.iterdir()) == []
+
+
+def test_the_deep_look_sees_what_no_hook_sees(tmp_path: Path) -> None:
+    (tmp_path / "quick é.txt").touch()
+    source = "import subprocess, sys\nsubprocess.run([sys.executable, '-I', 'isolated.py'], check=True)\n"
+    (tmp_path / "isolated.py").write_text("open('quick é.txt').close(); open('out.txt', 'w').close()\n")
+    (tmp_path / "program.py").write_text(source)
+    with watching({"PATH": os.defpath}, cwd=tmp_path, deep=True) as watch:
+        command = [*watch.prefix, sys.executable, "program.py"]
+        done = run_live(command, cwd=tmp_path, env=watch.env, timeout=60, on_line=lambda _: None)
+        observed = watch.observed()
+    assert done.code == 0
+    assert done.tail == []
+    assert observed.deep
+    assert str(tmp_path.resolve() / "quick é.txt") in observed.read
+    assert str(tmp_path.resolve() / "out.txt") in observed.written
+    assert not any("strace" in path for path in [*observed.mapped, *observed.started])
+
+
+def test_without_strace_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotRunError, match="needs strace"), watching({}, cwd=tmp_path, deep=True):
+        pass
