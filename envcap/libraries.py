@@ -80,7 +80,8 @@ def learn_surroundings(
     sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.loaded()}
     libraries = list_libraries(needs, owner=owner, installed=installed, sonames=sonames)
     executables = list_executables(needs, owner=owner, installed=installed)
-    wanted, unowned = wanted_packages(libraries, executables)
+    links = {owner[link]: name for link, name in needs.links.items() if owner.get(link) in installed}
+    wanted, unowned = wanted_packages(libraries, executables, links=links)
     inside = _read_base(base, facts.system) if installed else None
     packages, gaps = _os_packages(wanted, facts.system, inside, installed, base=base, env=env)
     if packages is not None:

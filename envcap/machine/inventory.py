@@ -6,11 +6,17 @@ from collections.abc import Mapping
 
 from envcap.machine.debian import Installed
 from envcap.machine.linked import Environment, Linked, closure_of
+from envcap.machine.loader import Loader
 from envcap.model.lock import Executable, Library
 from envcap.model.observed import Observed
 
 # They come with the driver of the machine that runs the image, never from a package of it.
-_DRIVER = re.compile(r"(libcuda|libnvidia-[a-z0-9-]+|libnvcuvid|libnvoptix|libcudadebugger|libamdhip64_driver)\.so.*")
+_DRIVER = re.compile(
+    r"(libcuda|libnvidia-[a-z0-9-]+|libnvcuvid|libnvoptix|libcudadebugger|libamdhip64_driver)\.so.*|nvidia-[a-z-]+"
+)
+_COMPILER = re.compile(r"([a-z0-9_]+-linux-gnu-)?(cc|gcc|g\+\+|c\+\+|clang|clang\+\+)(-[0-9.]+)?")
+_HEADERS = "libc6-dev"
+_MOST_LINKS = 40  # as many as the kernel follows
 
 
 class Needs:
@@ -40,6 +46,11 @@ class Needs:
         self.mapped = {path for path in observed.mapped if not path.startswith(outside)} - set(self.programs)
         self.opened = {os.path.basename(name) for name in observed.opened}  # noqa: PTH119
         self.linked = linked
+        # `/usr/bin/gcc` and `libx.so` are links, and another package may own them than owns what they lead to.
+        asked = [path for path in observed.started if os.path.realpath(path) in self.programs]
+        loader = Loader(environ=env)
+        asked += [path for name in observed.opened for path in loader.named(name)]
+        self.links = {link: os.path.basename(path) for path in asked for link in links_of(path)}  # noqa: PTH119
 
     def loaded(self) -> set[str]:
         """Give the real paths of all libraries outside the environment that were mapped."""
@@ -51,6 +62,7 @@ class Needs:
             *self.programs,
             *self.by_program,
             *self.mapped,
+            *self.links,
             *(item.path for item in self.linked if item.path),
         }
 
@@ -109,8 +121,24 @@ def list_executables(needs: Needs, *, owner: Mapping[str, str], installed: Mappi
     return found
 
 
-def wanted_packages(libraries: list[Library], executables: list[Executable]) -> tuple[dict[str, str], list[str]]:
-    """Give the packages that the image needs, each with what needs it, and the files that no package owns."""
+def links_of(path: str) -> list[str]:
+    """Give each link on the way from `path` to what it leads to, in the folders as they really are."""
+    found: list[str] = []
+    while os.path.islink(path) and len(found) < _MOST_LINKS:  # noqa: PTH114
+        folder = os.path.realpath(os.path.dirname(path))  # noqa: PTH120
+        found.append(f"{folder}/{os.path.basename(path)}")  # noqa: PTH119
+        path = os.path.join(folder, os.readlink(path))  # noqa: PTH115, PTH118
+    return found
+
+
+def wanted_packages(
+    libraries: list[Library], executables: list[Executable], *, links: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Give the packages that the image needs, each with what needs it, and the files that no package owns.
+
+    `links` are packages that own but a link to one of them. A compiler is no use without the C library's headers,
+    which its package only recommends: a run that started one compiles while it runs, as Triton does.
+    """
     programs = {item.name for item in executables}
     wanted: dict[str, str] = {}
     unowned: list[str] = []
@@ -118,10 +146,17 @@ def wanted_packages(libraries: list[Library], executables: list[Executable]) -> 
     for item in owned:
         if isinstance(item, Library) and _comes_otherwise(item, programs):
             continue
+        if _DRIVER.fullmatch(item.name):
+            continue
         if item.package is None:
             unowned.append(item.path)
         else:
             wanted.setdefault(item.package, item.name)
+    for package, name in links.items():
+        wanted.setdefault(package, name)
+    compiler = next((item.name for item in executables if _COMPILER.fullmatch(item.name)), None)
+    if compiler is not None:
+        wanted.setdefault(_HEADERS, f"{compiler} needs its headers")
     return wanted, unowned
 
 

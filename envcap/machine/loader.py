@@ -61,6 +61,16 @@ class Loader:
         candidates = [*self._cached.get(name, []), *(f"{folder}/{name}" for folder in _TRUSTED)]
         return next((candidate for candidate in candidates if self._fits(candidate, elf)), None)
 
+    def named(self, name: str) -> list[str]:
+        """Give where a name that is asked for while a program runs can be: itself, or as the cache has it."""
+        if "/" in name:
+            return [name] if name.startswith("/") else []
+        places = [*self._library_path, *_TRUSTED]
+        return [
+            *self._cached.get(name, []),
+            *(f"{place}/{name}" for place in places if os.path.exists(f"{place}/{name}")),
+        ]
+
     def inherited(self, path: str, elf: Elf, *, above: tuple[str, ...]) -> tuple[str, ...]:
         """Give the RPATH folders that hold for what this object loads: its own, unless it has a RUNPATH, and above."""
         own = () if elf.runpath else tuple(expand(elf.rpath, path, elf))
