@@ -81,47 +81,54 @@ def resolve_packages(
 
 
 def _ask(names: Sequence[str], known: dict[str, Installed], environ: Mapping[str, str]) -> dict[str, Offered | None]:
-    """Ask for all at once; where one is not there apt gives none, and each is asked for by itself.
+    """Ask for all of them in three calls: each start of apt may read its lists anew, which takes seconds.
 
     A package that moved on is entered into `known` as it is now.
     """
-    together = _addresses([f"{name}={known[name].version}" for name in names], environ) if names else {}
-    found: dict[str, Offered | None] = {}
+    if not names:
+        return {}
+    held = read_records(_apt(["apt-cache", "show", *names], environ))
+    candidates = read_candidates(_apt(["apt-cache", "policy", *names], environ))
+    wishes: dict[str, str] = {}
     for name in names:
-        offer = together.get(name) or _addresses([f"{name}={known[name].version}"], environ).get(name)
-        if offer is None:
-            now = _current(name, environ)
-            if now is not None:
-                known[name] = now
-                offer = _addresses([f"{name}={now.version}"], environ).get(name)
-        found[name] = offer
-    return found
+        now = held.get((name, candidates.get(name, "")))
+        if (name, known[name].version) in held:
+            wishes[name] = known[name].version
+        elif now is not None:
+            wishes[name] = now.version
+            known[name] = now
+    words = [f"{name}={version}" for name, version in wishes.items()]
+    addresses = read_addresses(_apt(["apt-get", "download", "--print-uris", "-qq", *words], environ)) if words else {}
+    offers = {name: addresses.get(name) for name in names}
+    return {name: offer if offer and offer.version == wishes.get(name) else None for name, offer in offers.items()}
 
 
-def _addresses(wishes: Sequence[str], environ: Mapping[str, str]) -> dict[str, Offered]:
-    command = ["apt-get", "download", "--print-uris", "-qq", *wishes]
+def _apt(command: Sequence[str], environ: Mapping[str, str]) -> str:
     done = capture(command, purpose=_PURPOSE, env={**environ, "LC_ALL": "C"}, check=False)
-    return read_addresses(done.stdout.decode(errors="replace")) if done.returncode == 0 else {}
+    return done.stdout.decode(errors="replace")
 
 
-def _current(name: str, environ: Mapping[str, str]) -> Installed | None:
-    """Give the newest version that can be downloaded from the releases that apt prefers, with what it depends on."""
-    english = {**environ, "LC_ALL": "C"}
-    policy = capture(["apt-cache", "policy", name], purpose=_PURPOSE, env=english, check=False)
-    candidate = re.search(r"^ {2}Candidate: (\S+)$", policy.stdout.decode(errors="replace"), re.MULTILINE)
-    if candidate is None:
-        return None
-    done = capture(["apt-cache", "show", f"{name}={candidate[1]}"], purpose=_PURPOSE, env=english, check=False)
-    for fields in paragraphs(done.stdout.decode(errors="replace")):
-        if fields.get("Filename") and fields.get("Version") == candidate[1]:
-            return Installed(
-                name=name,
-                version=candidate[1],
+def read_records(text: str) -> dict[tuple[str, str], Installed]:
+    """Give the packages that `apt-cache show` tells, by name and version: those that can be downloaded."""
+    found = {}
+    for fields in paragraphs(text):
+        if fields.get("Filename") and fields.get("Package"):
+            package = Installed(
+                name=fields["Package"],
+                version=fields.get("Version", ""),
                 architecture=fields.get("Architecture", ""),
                 depends=", ".join(filter(None, (fields.get("Pre-Depends"), fields.get("Depends")))),
                 provides=fields.get("Provides", ""),
             )
-    return None
+            found[package.name, package.version] = package
+    return found
+
+
+def read_candidates(text: str) -> dict[str, str]:
+    """Give the version of each package that `apt-cache policy` says would be installed."""
+    return dict(
+        re.findall(r"^([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)?:\n(?: {2}.*\n)*? {2}Candidate: (\S+)$", text, re.MULTILINE)
+    )
 
 
 def read_addresses(text: str) -> dict[str, Offered]:

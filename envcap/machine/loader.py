@@ -65,11 +65,8 @@ class Loader:
         """Give where a name that is asked for while a program runs can be: itself, or as the cache has it."""
         if "/" in name:
             return [name] if name.startswith("/") else []
-        places = [*self._library_path, *_TRUSTED]
-        return [
-            *self._cached.get(name, []),
-            *(f"{place}/{name}" for place in places if os.path.exists(f"{place}/{name}")),
-        ]
+        places = [f"{folder}/{name}" for folder in (*self._library_path, *_TRUSTED)]
+        return [*self._cached.get(name, []), *filter(os.path.exists, places)]
 
     def inherited(self, path: str, elf: Elf, *, above: tuple[str, ...]) -> tuple[str, ...]:
         """Give the RPATH folders that hold for what this object loads: its own, unless it has a RUNPATH, and above."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.machine.archive import Offered, read_addresses
+from envcap.machine.archive import Offered, read_addresses, read_candidates, read_records
 from envcap.machine.closure import missing_packages
 from envcap.machine.debian import (
     Installed,
@@ -116,6 +116,8 @@ def test_any_text_can_be_read_as_a_status(text: str) -> None:
     relations(text)
     read_addresses(text)
     read_answer(text)
+    read_records(text)
+    read_candidates(text)
 
 
 def test_relations() -> None:
@@ -178,6 +180,19 @@ def test_addresses_as_apt_prints_them() -> None:
             url="https://archive.example.org/f/file_5.44-3_amd64.deb",
         )
     }
+
+
+def test_what_apt_tells_of_several_packages() -> None:
+    shown = (
+        "Package: jq\nVersion: 1.6-3\nArchitecture: amd64\nDepends: libjq1 (= 1.6-3), libc6\nFilename: pool/jq.deb\n\n"
+        "Package: jq\nStatus: install ok installed\nVersion: 1.6-1\nArchitecture: amd64\n\n"
+    )
+    assert read_records(shown) == {("jq", "1.6-3"): package("jq", "1.6-3", "libjq1 (= 1.6-3), libc6")}
+    policy = (
+        "jq:\n  Installed: 1.6-1\n  Candidate: 1.6-3\n  Version table:\n     1.6-3 500\n"
+        "libjq1:\n  Installed: (none)\n  Candidate: 1.6-3\n  Version table:\n"
+    )
+    assert read_candidates(policy) == {"jq": "1.6-3", "libjq1": "1.6-3"}
 
 
 def test_the_answer_of_rpm() -> None:

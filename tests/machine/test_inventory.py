@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import msgspec
+
 from envcap.machine.debian import Installed
 from envcap.machine.inventory import Needs, links_of, list_executables, list_libraries, wanted_packages
 from envcap.machine.linked import Environment, Linked
@@ -17,7 +19,7 @@ def linked(path: str, *needed_by: str, interpreter_only: bool = False) -> Linked
 
 
 def needs(found: list[Linked], **seen: list[str]) -> Needs:
-    return Needs(NOWHERE, found, Observed(**seen), env={}, project="/srv/project")
+    return Needs(NOWHERE, found, msgspec.convert(seen, Observed), env={}, project="/srv/project")
 
 
 def installed(*names: str) -> dict[str, Installed]:
