@@ -18,6 +18,7 @@ from envcap.model.gap import Gap
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.numerics.measure import measure_host
 from envcap.places import download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
 from envcap.project.code import capture_code, fingerprints
@@ -113,6 +114,7 @@ def _learn(
         )
         observed = watch.observed()
     _require_primary(declaration, runs)
+    numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
     changes = changed_data(project, data)
     if changes:
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
@@ -152,7 +154,9 @@ def _learn(
             *captured.gaps,
             *artifact_gaps,
             *around.gaps,
+            *numerics_gaps,
         ],
+        numerics=numerics,
         conflicts=relations.conflicts,
         libraries=around.libraries,
         executables=around.executables,

@@ -24,6 +24,7 @@ from envcap.model.lock import (
     Package,
     Wheel,
 )
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -76,6 +77,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     base: Base
     code: Code
     evaluation: _EvaluationEntry
+    numerics: Numerics = Numerics()
     data: list[DataInput] = []
     conflicts: list[Conflict] = []
     floor: Floor = Floor()
@@ -119,6 +121,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 base=lock.base,
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
+                numerics=lock.numerics,
                 data=lock.data,
                 conflicts=lock.conflicts,
                 floor=lock.floor,
@@ -191,6 +194,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         libraries=own.libraries,
         executables=own.executables,
         os_packages=own.os_packages,
+        numerics=own.numerics,
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.errors import NotFound
+from docker.types import DeviceRequest
 from docker.types import Mount as DockerMount
 from docker.utils.socket import STDERR, STDOUT, frames_iter
 
@@ -66,6 +67,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=_PROCESSES,
+        device_requests=_gpu_requests(task.gpus),
         init=True,  # reaps what the evaluation leaves behind, and passes signals on
     )
 
@@ -90,6 +92,14 @@ def read_events(container: "Container", task: Task) -> bytes:
             file = members.extractfile(member) if member.isfile() else None
             return b"" if file is None else file.read()
     return b""
+
+
+def _gpu_requests(gpus: list[str] | None) -> list[DeviceRequest]:
+    if gpus is None:
+        return []
+    if not gpus:
+        return [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+    return [DeviceRequest(device_ids=gpus, capabilities=[["gpu"]])]
 
 
 def _require_readable(mount: Mount) -> None:

@@ -52,6 +52,7 @@ class Task(Data, frozen=True, kw_only=True):
     memory: int | None = None  # bytes; None for what the machine has
     network: bool = False
     hook: bytes | None = None  # a sitecustomize for every Python of the task, which writes to `events` beside itself
+    gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
 
 
 class Outcome(Data, frozen=True, kw_only=True):

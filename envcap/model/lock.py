@@ -5,6 +5,7 @@ from typing import Literal
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Data, Table
 
 # How far it is certain that a package's file is what is installed: `proven` by the RECORD inside it, found by its name
@@ -155,3 +156,4 @@ class Lock(Data, frozen=True, kw_only=True):
     executables: list[Executable] = []
     floor: Floor = Floor()
     os_packages: OsPackages | None = None
+    numerics: Numerics = Numerics()
