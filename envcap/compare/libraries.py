@@ -37,7 +37,7 @@ def _compare_loaded(lock: Lock, loaded: set[str]) -> list[Finding]:
 def _is_for_python(item: Library, programs: set[str]) -> bool:
     """Tell whether a Python process mapped it: only those are watched inside. The interpreter's own are the base's."""
     by_programs = bool(item.needed_by) and set(item.needed_by) <= programs
-    return item.seen in ("loaded", "both") and not item.interpreter and not by_programs
+    return ".so" in item.name and item.seen in ("loaded", "both") and not item.interpreter and not by_programs
 
 
 def _compare_versions(lock: Lock, versions: Mapping[str, str]) -> list[Finding]:

@@ -32,7 +32,8 @@ class Needs:
         project: str,
     ) -> None:
         own = environment.folders()
-        outside = (*own, f"{project}/")
+        # The interpreter too, where it is the system's: the base brings its own.
+        outside = (*own, f"{project}/", os.path.realpath(environment.executable))
         self.programs = {
             os.path.realpath(path): os.path.basename(path)  # noqa: PTH119
             for path in observed.started
