@@ -101,6 +101,7 @@ def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[st
     """Write the whole context to a folder that is gone afterwards. Files are linked from the cache where possible."""
     from envcap.pins.declared import read_every_index
     from envcap.pins.download import fetch
+    from envcap.pins.os_packages import fetch_os_packages
     from envcap.pins.session import open_session
 
     cache = download_cache(environ)
@@ -109,6 +110,9 @@ def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[st
     configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
     with closing(open_session(configuration)) as session:
         files = fetch(lock.packages, cache=cache, lock_folder=project, session=session, tell=tell)
+        named = {file.sha256 for file in context.files}
+        debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
+        files.update(fetch_os_packages(debs, cache=cache, session=session, tell=tell))
     files[lock.code.archive] = lock_store(project).require(lock.code.archive, CODE_ARCHIVE, what="The code")
     with tempfile.TemporaryDirectory(prefix="context-", dir=cache.root) as name:
         folder = Path(name)

@@ -12,6 +12,7 @@ from envcap.errors import NotRunError, WrongUsageError
 from envcap.evaluate.collect import artifact_files
 from envcap.evaluate.environment import recordable, with_interpreter_first
 from envcap.evaluate.reference import portable_command, run_reference
+from envcap.evaluate.watch import watching
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Facts, System
 from envcap.model.gap import Gap
@@ -44,6 +45,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     offline: bool = False
     strict: bool = False
     refresh: bool = False
+    deep: bool = False
 
 
 class Frozen(Data, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ def _learn(
     tell: Tell,
 ) -> Lock:
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
+    from envcap.libraries import learn_surroundings
     from envcap.pins.base_image import resolve_base
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
@@ -100,20 +103,34 @@ def _learn(
 
     before = fingerprints(project, declaration)
     artifact_gaps: dict[str, Gap] = {}
-    runs = run_reference(
-        declaration,
-        project=project,
-        env=env,
-        interpreter=Path(facts.executable),
-        tell=tell,
-        after_each=lambda: artifact_gaps.update(_keep_reference_artifacts(project, declaration, store)),
-    )
+    with watching(env, cwd=project, deep=request.deep) as watch:
+        runs = run_reference(
+            declaration,
+            project=project,
+            env=watch.env,
+            interpreter=Path(facts.executable),
+            tell=tell,
+            after_each=lambda: artifact_gaps.update(_keep_reference_artifacts(project, declaration, store)),
+            prefix=watch.prefix,
+        )
+        observed = watch.observed()
     _require_primary(declaration, runs)
     numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
     changes = changed_data(project, data)
     if changes:
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
+    around = learn_surroundings(
+        facts,
+        observed,
+        declaration,
+        project=project,
+        base=base,
+        taken=before,
+        env=env,
+        cache=download_cache(environ),
+        tell=tell,
+    )
     return Lock(
         name=request.name,
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -136,10 +153,15 @@ def _learn(
             *_locale_gaps(facts.system),
             *captured.gaps,
             *artifact_gaps.values(),
+            *around.gaps,
             *numerics_gaps,
         ],
         numerics=numerics,
         conflicts=relations.conflicts,
+        libraries=around.libraries,
+        executables=around.executables,
+        floor=around.floor,
+        os_packages=around.os_packages,
     )
 
 

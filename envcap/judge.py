@@ -19,6 +19,7 @@ class Returned(Data, frozen=True, kw_only=True):
 
     folder: Path
     stdout: str
+    events: bytes = b""  # what the hook saw, as it wrote it
 
 
 def judge_outputs(lock: Lock, runs: list[Returned], *, store: Store) -> list[Check]:

@@ -10,7 +10,22 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Checkout, Code, Confidence, Conflict, DataInput, Derivation, Lock, Package, Wheel
+from envcap.model.lock import (
+    Base,
+    Checkout,
+    Code,
+    Confidence,
+    Conflict,
+    DataInput,
+    Derivation,
+    Executable,
+    Floor,
+    Library,
+    Lock,
+    OsPackages,
+    Package,
+    Wheel,
+)
 from envcap.model.numerics import Numerics
 from envcap.model.struct import Table
 
@@ -69,6 +84,10 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     numerics: Numerics = Numerics()
     data: list[DataInput] = []
     conflicts: list[Conflict] = []
+    floor: Floor = Floor()
+    libraries: list[Library] = []
+    executables: list[Executable] = []
+    os_packages: OsPackages | None = None
     gaps: list[Gap] = []
 
 
@@ -110,6 +129,10 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 numerics=lock.numerics,
                 data=lock.data,
                 conflicts=lock.conflicts,
+                floor=lock.floor,
+                libraries=lock.libraries,
+                executables=lock.executables,
+                os_packages=lock.os_packages,
                 gaps=lock.gaps,
             )
         ),
@@ -174,6 +197,10 @@ def from_document(document: dict[str, Any]) -> Lock:
         gaps=own.gaps,
         conflicts=own.conflicts,
         derivation=own.derivation,
+        floor=own.floor,
+        libraries=own.libraries,
+        executables=own.executables,
+        os_packages=own.os_packages,
         numerics=own.numerics,
     )
 

@@ -13,6 +13,7 @@ from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Run, output_names
 from envcap.model.lock import Lock, Package
 from envcap.store import STORE_FOLDER
+from envcap.trust_machine import complaints_about_machine
 
 LOCK_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -49,6 +50,7 @@ def _complaints(lock: Lock) -> Iterator[str]:
         if _DIGEST.fullmatch(digest) is None:
             yield f"{what} has the sha256 {_show(digest)}, which is none"
     yield from _complaints_about_packages(lock.packages)
+    yield from complaints_about_machine(lock)
     yield from _complaints_about_variables(lock.system.environment)
     yield from _complaints_about_runs(lock.runs)
     yield from _complaints_about_derivation(lock)

@@ -9,13 +9,18 @@ from pathlib import Path
 from envcap import lockfile
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
+from envcap.compare.libraries import compare_libraries
 from envcap.compare.numerics import compare_numerics
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.engines import open_engine
+from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
+from envcap.evaluate.observe import mapped_libraries
+from envcap.evaluate.watch import hook_source
 from envcap.judge import Returned, judge_outputs
+from envcap.machine.debian import STATUS, read_status
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
@@ -23,7 +28,7 @@ from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.model.verdict import Judgement
+from envcap.model.verdict import Finding, Judgement
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
@@ -76,7 +81,11 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             ]
             checks = judge_outputs(lock, runs, store=lock_store(project))
             numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
-        findings = [*compare_environment(lock, facts), *compare_numerics(lock.numerics, numerics)]
+        findings = [
+            *compare_environment(lock, facts),
+            *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
+            *compare_numerics(lock.numerics, numerics),
+        ]
         verdict, reasons = conclude(checks, findings)
         judgement = Judgement(
             verdict=verdict,
@@ -114,7 +123,7 @@ def _run(
         tell(Progress(kind="step", text=f"run {number} of {request.repeat}"))
     outcome = engine.run(image, task, results=results, tell=tell)
     _require_ended_well(outcome, lock, request)
-    return Returned(folder=results, stdout=outcome.stdout)
+    return Returned(folder=results, stdout=outcome.stdout, events=outcome.events)
 
 
 def _require_frozen_data(project: Path, lock: Lock) -> None:
@@ -183,8 +192,16 @@ def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
         mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
         memory=request.memory,
         network=request.network,
+        hook=hook_source() if lock.libraries else None,
         gpus=chosen_gpus(request.gpus, lock),
     )
+
+
+def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) -> list[Finding]:
+    """Compare what was loaded inside; with an image, also the versions of the packages that own it."""
+    status = b"" if engine.name == "venv" else read_image_files(image.identity, [STATUS]).get(STATUS, b"")
+    versions = {name: package.version for name, package in read_status(status.decode(errors="replace")).items()}
+    return compare_libraries(lock, loaded=mapped_libraries(events), versions=versions or None)
 
 
 def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:

@@ -11,7 +11,20 @@ from hypothesis import settings
 from envcap.model.evaluation import Artifact, Declaration, Run, Tolerance
 from envcap.model.facts import Gpu, Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.lock import (
+    Base,
+    Code,
+    Conflict,
+    DataInput,
+    Executable,
+    Floor,
+    Library,
+    Lock,
+    OsPackage,
+    OsPackages,
+    Package,
+    Wheel,
+)
 from envcap.model.numerics import NumericLibrary, Numerics
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -171,6 +184,57 @@ def sample_lock() -> Lock:
             Conflict(package="beta-tools", requirement="gamma"),
         ],
         data=[DataInput(path="data", size=4096, files=3, sha256="f" * 64)],
+        libraries=[
+            Library(
+                name="libgomp.so.1",
+                path="/usr/lib/x86_64-linux-gnu/libgomp.so.1.0.0",
+                seen="both",
+                package="libgomp1",
+                version="12.2.0-14",
+                architecture="amd64",
+                needed_by=["_beta.cpython-311-x86_64-linux-gnu.so"],
+            ),
+            Library(
+                name="libssl.so.3",
+                path="/usr/lib/x86_64-linux-gnu/libssl.so.3",
+                seen="linked",
+                package="libssl3",
+                version="3.0.15-1",
+                architecture="amd64",
+                needed_by=["_ssl.cpython-311-x86_64-linux-gnu.so"],
+                interpreter=True,
+            ),
+            Library(name="libtbb.so.12", seen="absent", needed_by=["libbeta_plugin.so"]),
+        ],
+        executables=[
+            Executable(name="file", path="/usr/bin/file", package="file", version="1:5.44-3", architecture="amd64")
+        ],
+        floor=Floor(glibc="2.17", glibcxx="3.4.22"),
+        os_packages=OsPackages(
+            release="debian 12",
+            packages=[
+                OsPackage(
+                    name="libgomp1",
+                    version="12.2.0-14",
+                    architecture="amd64",
+                    file="libgomp1_12.2.0-14_amd64.deb",
+                    sha256="3" * 64,
+                    size=115772,
+                    url="https://archive.example.org/pool/libgomp1_12.2.0-14_amd64.deb",
+                    why="libgomp.so.1",
+                ),
+                OsPackage(
+                    name="file",
+                    version="1:5.44-3",
+                    architecture="amd64",
+                    file="file_1%3a5.44-3_amd64.deb",
+                    sha256="4" * 64,
+                    size=42472,
+                    url="https://archive.example.org/pool/file_5.44-3_amd64.deb",
+                    why="file",
+                ),
+            ],
+        ),
         gaps=[
             Gap(
                 where="code",

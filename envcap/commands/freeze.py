@@ -75,6 +75,12 @@ def freeze(
             help="Ask the indexes and read every installed file again, whatever is remembered of them.",
         ),
     ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", envvar="ENVCAP_DEEP", help="Trace the runs with strace too: sees what compiled code opens."
+        ),
+    ] = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -105,6 +111,7 @@ def freeze(
         offline=offline,
         strict=strict,
         refresh=refresh,
+        deep=deep,
     )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)

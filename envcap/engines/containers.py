@@ -22,13 +22,15 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 from envcap.archives import unpack
 from envcap.errors import NotRunError
 from envcap.model.image import Image, Mount, Outcome, Task
-from envcap.model.layout import CODE_FOLDER, OWNER
+from envcap.model.layout import CODE_FOLDER, HOOK_EVENTS, HOOK_FILE, OWNER
 from envcap.model.progress import Progress, Tell
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
 WORK = f"/{CODE_FOLDER}"
+HOOK_FOLDER = "/envcap-hook"  # a volume of its own: the project's folder stays as it was frozen
+_MOST_EVENTS = 64 << 20  # bytes
 KILL_SECONDS = 30.0  # for an engine to do what it was told
 _PROCESSES = 4096
 _NOT_FOUND = 127  # what the init process in the container ends with when it cannot start the command
@@ -44,6 +46,8 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         _require_readable(mount)
         target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"
         mounts.append(DockerMount(target=target, source=str(mount.source), type="bind", read_only=True))
+    if task.hook is not None:
+        mounts.append(DockerMount(target=HOOK_FOLDER, source="", type="volume"))
     # A runaway evaluation is to die, not the machine.
     memory = task.memory or int(client.info()["MemTotal"] * 0.9)
     return client.containers.create(
@@ -53,6 +57,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         working_dir=WORK,
         user=f"{OWNER}:{OWNER}",
         mounts=mounts,
+        environment={} if task.hook is None else {"PYTHONPATH": HOOK_FOLDER},
         labels=_LABELS,
         network_mode=None if task.network else "none",
         read_only=True,
@@ -65,6 +70,28 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         device_requests=_gpu_requests(task.gpus),
         init=True,  # reaps what the evaluation leaves behind, and passes signals on
     )
+
+
+def lay_files(container: "Container", task: Task) -> None:
+    """Lay the task's own files into the created container."""
+    if task.files:
+        container.put_archive(WORK, tar_of(task.files))
+    if task.hook is not None:
+        container.put_archive(HOOK_FOLDER, tar_of({HOOK_FILE: task.hook, HOOK_EVENTS: b""}))
+
+
+def read_events(container: "Container", task: Task) -> bytes:
+    """Give what the hook wrote, up to a limit; nothing without a hook."""
+    if task.hook is None:
+        return b""
+    pieces, status = container.get_archive(f"{HOOK_FOLDER}/{HOOK_EVENTS}")
+    if int((status or {}).get("size", 0)) > _MOST_EVENTS:
+        return b""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as members:
+        for member in members:
+            file = members.extractfile(member) if member.isfile() else None
+            return b"" if file is None else file.read()
+    return b""
 
 
 def _gpu_requests(gpus: list[str] | None) -> list[DeviceRequest]:

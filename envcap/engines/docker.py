@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import docker
+import msgspec
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
@@ -94,12 +95,11 @@ class DockerEngine:
             try:
                 with held():
                     container = containers.create(self._client, image, task, name=name)
-                if task.files:
-                    container.put_archive(containers.WORK, containers.tar_of(task.files))
+                containers.lay_files(container, task)
                 outcome = containers.start_and_follow(container, task, tell)
                 for output in task.outputs:
                     containers.fetch(container, output, results)
-                return outcome
+                return msgspec.structs.replace(outcome, events=containers.read_events(container, task))
             finally:
                 self._remove(name)
 

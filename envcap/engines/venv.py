@@ -17,7 +17,7 @@ from envcap.engines.engine import Engine
 from envcap.engines.interpreters import find_interpreter
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, Image, Outcome, Task
-from envcap.model.layout import CODE_ARCHIVE, CODE_FOLDER
+from envcap.model.layout import CODE_ARCHIVE, CODE_FOLDER, HOOK_EVENTS, HOOK_FILE
 from envcap.model.progress import Progress, Tell
 from envcap.process import capture, run_live
 from envcap.store import file_sha256
@@ -117,21 +117,32 @@ class VenvEngine:
                 (work / path).write_bytes(content)
             _link_inputs(task, work)
             (scratch / "home").mkdir()
+            hook = scratch / "hook"
+            if task.hook is not None:
+                hook.mkdir()
+                (hook / HOOK_FILE).write_bytes(task.hook)
+                (hook / HOOK_EVENTS).touch()
             finished = run_live(
                 task.command,
                 cwd=work,
-                env={**recorded, **_surrounding(folder / "env", scratch)},
+                env={
+                    **recorded,
+                    **_surrounding(folder / "env", scratch),
+                    **({} if task.hook is None else {"PYTHONPATH": str(hook)}),
+                },
                 timeout=task.timeout,
                 on_line=lambda line: tell(Progress(kind="output", text=line)),
             )
             for output in task.outputs:
                 _bring_back(work / output, results / output)
+            events = b"" if task.hook is None else (hook / HOOK_EVENTS).read_bytes()
         return Outcome(
             code=finished.code,
             seconds=finished.seconds,
             stdout=finished.stdout,
             tail=finished.tail,
             timed_out=finished.timed_out,
+            events=events,
         )
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envcap.errors import NotRunError, WrongUsageError
@@ -50,8 +50,11 @@ def run_reference(
     interpreter: Path,
     tell: Tell,
     after_each: Callable[[], None] = lambda: None,
+    prefix: Sequence[str] = (),
 ) -> list[Run]:
     """Run the evaluation `repeat` times and give what each run yielded; `after_each` finds its files still there.
+
+    `prefix` are words before its command.
 
     Raises NotRunError when a run fails, takes too long, or leaves a declared output as it was before.
     """
@@ -68,7 +71,7 @@ def run_reference(
         )
         before = output_stamps(project, declaration)
         finished = run_live(
-            command,
+            [*prefix, *command],
             cwd=project,
             env=env,
             timeout=declaration.timeout,

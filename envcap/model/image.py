@@ -51,6 +51,7 @@ class Task(Data, frozen=True, kw_only=True):
     files: dict[str, bytes] = {}  # further files to lay into the working directory
     memory: int | None = None  # bytes; None for what the machine has
     network: bool = False
+    hook: bytes | None = None  # a sitecustomize for every Python of the task, which writes to `events` beside itself
     gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
 
 
@@ -63,3 +64,4 @@ class Outcome(Data, frozen=True, kw_only=True):
     tail: list[str]
     timed_out: bool = False
     out_of_memory: bool = False
+    events: bytes = b""  # what the hook wrote

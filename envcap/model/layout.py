@@ -4,4 +4,6 @@ CODE_ARCHIVE = "code.tar"  # in the store and in the build context
 CODE_FOLDER = "work"  # every member is below it: engines give a folder its owner only when the archive names it
 CHANGES_PATCH = "changes.patch"
 OWNER = 65532  # the user and group that the evaluation runs as in an image
+HOOK_FILE, HOOK_EVENTS = "sitecustomize.py", "events"
+OS_PACKAGES = "os-packages"  # the folder of the .deb files in the build context
 LOCK_LABEL = "dev.envcap.lock.sha256"

@@ -107,6 +107,63 @@ class Derivation(Table, frozen=True, kw_only=True):
     moved: list[Move]
 
 
+# How a library was found: an object of the environment names it, a run mapped it, both; or it is named and not there.
+Seen = Literal["linked", "loaded", "both", "absent"]
+
+
+class Library(Table, frozen=True, kw_only=True):
+    """A shared library outside the environment, with the operating system's package that owns it."""
+
+    name: str  # as objects name it: the soname
+    path: str = ""  # the real path, on the machine that was frozen; empty where it is absent
+    seen: Seen
+    package: str | None = None
+    version: str | None = None
+    architecture: str | None = None
+    needed_by: list[
+        str
+    ] = []  # files of the environment or programs, these first, at most three; empty where only a run showed it
+    interpreter: bool = False  # of the environment only the interpreter needs it: the base image brings its own
+
+
+class Executable(Table, frozen=True, kw_only=True):
+    """A program that a reference run started."""
+
+    name: str
+    path: str  # the real path, on the machine that was frozen
+    package: str | None = None
+    version: str | None = None
+    architecture: str | None = None
+
+
+class Floor(Table, frozen=True, kw_only=True):
+    """The oldest C and C++ libraries that the environment's compiled files can run with."""
+
+    glibc: str | None = None
+    glibcxx: str | None = None
+    cxxabi: str | None = None
+
+
+class OsPackage(Table, frozen=True, kw_only=True):
+    """One package of the operating system that the image gets on top of the base: the exact file."""
+
+    name: str
+    version: str
+    architecture: str
+    file: str
+    sha256: str
+    size: int
+    url: str
+    why: str  # the library or program that needs it, or the package that depends on it
+
+
+class OsPackages(Table, frozen=True, kw_only=True):
+    """What is installed in the image, in the order in which it can be; `release` is that of host and base alike."""
+
+    release: str  # `debian 12`
+    packages: list[OsPackage] = []
+
+
 class Lock(Data, frozen=True, kw_only=True):
     """The whole lock, free of its file format (which `lockfile.py` and `tables.py` alone know)."""
 
@@ -125,4 +182,8 @@ class Lock(Data, frozen=True, kw_only=True):
     gaps: list[Gap] = []
     conflicts: list[Conflict] = []
     derivation: Derivation | None = None  # None where the runs were made with these very packages
+    libraries: list[Library] = []
+    executables: list[Executable] = []
+    floor: Floor = Floor()
+    os_packages: OsPackages | None = None
     numerics: Numerics = Numerics()

@@ -5,7 +5,7 @@ import re
 from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile
-from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OWNER
+from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OS_PACKAGES, OWNER
 from envcap.model.lock import Lock
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 from envcap.render.templates import fill
@@ -41,6 +41,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool) -> Context:
         ContextFile(path="requirements.txt", content=_requirements(lock).encode()),
         ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive),
         *wheels,
+        *(_os_package_files(lock) if needs_base else []),
     ]
     return Context(
         tag=tag,
@@ -69,6 +70,27 @@ def image_environment(lock: Lock) -> dict[str, str]:
     return dict(sorted({**surrounding, **recorded}.items()))
 
 
+def _os_package_files(lock: Lock) -> list[ContextFile]:
+    """Give the packages, named in the order in which they are installed, and the lists that they are checked by."""
+    packages = [] if lock.os_packages is None else lock.os_packages.packages
+    if not packages:
+        return []
+    names = [f"{number:03}-{package.file}" for number, package in enumerate(packages)]
+    sums = "".join(f"{package.sha256}  {name}\n" for package, name in zip(packages, names, strict=True))
+    # Sorted by bytes, as `LC_ALL=C sort` does.
+    versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
+    asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
+    script = fill("install.sh.j2", {})
+    texts = {"install.sh": script, "SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
+    return [
+        *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
+        *(
+            ContextFile(path=f"{OS_PACKAGES}/{name}", sha256=package.sha256)
+            for package, name in zip(packages, names, strict=True)
+        ),
+    ]
+
+
 def _requirements(lock: Lock) -> str:
     """Give pip's requirements text: one file and its sha256 a line (pip: "Hash-checking Mode")."""
     lines = [f"./wheels/{package.wheel.name} --hash=sha256:{package.wheel.sha256}\n" for package in lock.packages]
@@ -86,6 +108,7 @@ def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
             "tag": tag,
             "base": base_reference(lock),
             "has_wheels": bool(lock.packages),
+            "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
             "not_locked": not_locked,
             "uninstall": exec_form(
                 ["/opt/env/bin/python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *not_locked]

@@ -9,6 +9,7 @@ from envcap.model.lock import Base, Code, Lock, Package
 from envcap.model.numerics import Numerics
 from envcap.model.verdict import Check, Judgement
 from envcap.report.derivation import derivation_lines
+from envcap.report.machine import around_lines, around_tables
 from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
 
@@ -30,7 +31,7 @@ def describe_show(lock: Lock, path: Path, sha256: str, *, as_tree: bool) -> str:
         if as_tree
         else table_lines(("package", "version", "origin", "why it is there"), package_rows(lock))
     )
-    return _text([*_summary(lock, path, sha256), "", *packages])
+    return _text([*_summary(lock, path, sha256), "", *packages, *around_tables(lock)])
 
 
 def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
@@ -43,6 +44,7 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
         "numerics": _numerics(lock.numerics),
         "base": _base(lock.base),
         "code": _code(lock.code),
+        **around_lines(lock),
         "data": "; ".join(f"{item.path} ({item.files} files, {item.size:,} bytes)" for item in lock.data) or "none",
         "runs": _runs(lock),
     }

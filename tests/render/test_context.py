@@ -167,7 +167,18 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
         ("code.tar", "a" * 64),
         ("wheels/alpha-1.0-py3-none-any.whl", "1" * 64),
         ("wheels/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl", "2" * 64),
+        ("os-packages/install.sh", None),
+        ("os-packages/SHA256SUMS", None),
+        ("os-packages/VERSIONS", None),
+        ("os-packages/NAMES", None),
+        ("os-packages/000-libgomp1_12.2.0-14_amd64.deb", "3" * 64),
+        ("os-packages/001-file_1%3a5.44-3_amd64.deb", "4" * 64),
     ]
+    texts = {file.path: (file.content or b"").decode() for file in context.files}
+    assert texts["os-packages/SHA256SUMS"] == (
+        f"{'3' * 64}  000-libgomp1_12.2.0-14_amd64.deb\n{'4' * 64}  001-file_1%3a5.44-3_amd64.deb\n"
+    )
+    assert texts["os-packages/VERSIONS"] == "file:amd64=1:5.44-3\nlibgomp1:amd64=12.2.0-14\n"
     assert (context.lock_sha256, context.platform, context.python) == (LOCK_SHA256, "linux/amd64", "3.11.7")
     assert context.tag == "envcap/train:999999999999"
     requirements = context.files[1].content
@@ -176,6 +187,14 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
         f"./wheels/alpha-1.0-py3-none-any.whl --hash=sha256:{'1' * 64}\n"
         f"./wheels/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl --hash=sha256:{'2' * 64}\n"
     )
+
+
+def test_without_os_packages_nothing_is_installed(sample_lock: Lock) -> None:
+    plain = replace(sample_lock, os_packages=None)
+    assert "os-packages" not in dockerfile(plain)
+    assert not [file for file in rendered(plain).files if file.path.startswith("os-packages/")]
+    bare = render(sample_lock, lock_sha256=LOCK_SHA256, needs_base=False)
+    assert not [file for file in bare.files if file.path.startswith("os-packages/")]
 
 
 def test_an_engine_without_images_needs_no_base(sample_lock: Lock) -> None:

@@ -1,0 +1,62 @@
+"""The system libraries that were loaded inside, and their owners' versions, against what the lock says. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from envcap.model.lock import Executable, Library, Lock
+from envcap.model.verdict import Finding
+
+# Up to the first number after `.so`: what stays the same when a library gets a new minor version.
+_STEM = re.compile(r"(?:.*/)?(?P<stem>[^/]+?\.so(?:\.[0-9]+)?)[^/]*")
+_SYSTEM = re.compile(r"/(usr/)?lib(32|64|x32)?/")
+
+
+def compare_libraries(lock: Lock, *, loaded: Iterable[str], versions: Mapping[str, str] | None) -> list[Finding]:
+    """List the differences; none is fatal, because the outputs are what is judged.
+
+    `loaded` are the paths of shared objects that the run mapped; empty when nothing was watched, and then nothing is
+    said of loading. `versions` are those of the OS packages inside; None where they could not be read.
+    """
+    return [*_compare_loaded(lock, set(loaded)), *(_compare_versions(lock, versions) if versions else [])]
+
+
+def _compare_loaded(lock: Lock, loaded: set[str]) -> list[Finding]:
+    stems = {_stem(path) for path in loaded if _SYSTEM.match(path)}
+    if not stems:
+        return []
+    programs = {item.name for item in lock.executables}
+    known = {_stem(text) for item in lock.libraries for text in (item.path, item.name) if text}
+    missing = [
+        _finding(item.name, "loaded", "not loaded")
+        for item in lock.libraries
+        if _is_for_python(item, programs) and not {_stem(item.path), _stem(item.name)} & stems
+    ]
+    return missing + [_finding(stem, "not loaded", "loaded") for stem in sorted(stems - known)]
+
+
+def _is_for_python(item: Library, programs: set[str]) -> bool:
+    """Tell whether a Python process mapped it: only those are watched inside. The interpreter's own are the base's."""
+    by_programs = bool(item.needed_by) and set(item.needed_by) <= programs
+    return ".so" in item.name and item.seen in ("loaded", "both") and not item.interpreter and not by_programs
+
+
+def _compare_versions(lock: Lock, versions: Mapping[str, str]) -> list[Finding]:
+    frozen: dict[str, str] = {}
+    owned: list[Library | Executable] = [*lock.executables, *lock.libraries]
+    for item in owned:
+        if item.package is not None and item.version is not None and not getattr(item, "interpreter", False):
+            frozen[item.package] = item.version
+    return [
+        Finding(where="os-packages", subject=name, frozen=version, observed=versions.get(name, "missing"))
+        for name, version in sorted(frozen.items())
+        if versions.get(name) != version
+    ]
+
+
+def _stem(path: str) -> str:
+    match = _STEM.fullmatch(path)
+    return match["stem"] if match else path.rpartition("/")[2]
+
+
+def _finding(name: str, frozen: str, observed: str) -> Finding:
+    return Finding(where="libraries", subject=name, frozen=frozen, observed=observed)

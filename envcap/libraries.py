@@ -1,0 +1,219 @@
+"""A part of freeze: the libraries and programs around the packages, and the OS packages that the image needs."""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from envcap.engines.content import read_image_files
+from envcap.errors import EnvcapError, NotRunError
+from envcap.evaluate.reading import undeclared_data, watching_gaps
+from envcap.machine.archive import resolve_packages
+from envcap.machine.debian import STATUS, Installed, compare_versions, owners, read_status
+from envcap.machine.inventory import Needs, list_executables, list_libraries, wanted_packages
+from envcap.machine.linked import Environment, read_static
+from envcap.machine.loader import Loader
+from envcap.machine.rpm import ask_rpm
+from envcap.model.evaluation import Declaration
+from envcap.model.facts import Facts, System
+from envcap.model.gap import Gap
+from envcap.model.lock import Base, Executable, Floor, Library, OsPackages
+from envcap.model.observed import Observed
+from envcap.model.progress import Progress, Tell
+from envcap.model.struct import Data
+from envcap.pins.configuration import read_configuration
+from envcap.pins.os_packages import fetch_os_packages
+from envcap.pins.session import open_session
+from envcap.redact import redact_text
+from envcap.resources import template_folder
+from envcap.store import Store
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_RELEASE_FILE = "/usr/lib/os-release"
+# What every Debian or Ubuntu image has, and so what needs no look into the base.
+_EVERYWHERE = {"libc6", "libgcc-s1", "libstdc++6", "zlib1g", "dash", "bash", "coreutils", "libc-bin", "debianutils"}
+
+
+class Surroundings(Data, frozen=True, kw_only=True):
+    """What goes into the lock."""
+
+    libraries: list[Library]
+    executables: list[Executable]
+    floor: Floor
+    os_packages: OsPackages | None
+    gaps: list[Gap]
+
+
+class _Base(Data, frozen=True, kw_only=True):
+    release: str
+    packages: dict[str, Installed]
+
+
+def learn_surroundings(
+    facts: Facts,
+    observed: Observed,
+    declaration: Declaration,
+    *,
+    project: Path,
+    base: Base,
+    taken: Collection[str],
+    env: Mapping[str, str],
+    cache: Store,
+    tell: Tell,
+) -> Surroundings:
+    """Find libraries and programs, their owners, and the packages that the base lacks. What is unknown is a Gap."""
+    environment = Environment(
+        executable=facts.executable, prefix=facts.prefix, base_prefix=facts.base_prefix, paths=facts.paths
+    )
+    tell(Progress(kind="step", text="looking up the system libraries"))
+    static = read_static(environment, environ=env)
+    needs = Needs(environment, static.libraries, observed, env=env, project=str(project))
+    owner, installed = _owners(needs)
+    loader = Loader(environ=env)
+    sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.loaded()}
+    libraries = list_libraries(needs, owner=owner, installed=installed, sonames=sonames)
+    executables = list_executables(needs, owner=owner, installed=installed)
+    links = {owner[link]: name for link, name in needs.links.items() if owner.get(link) in installed}
+    wanted, unowned = wanted_packages(libraries, executables, links=links)
+    inside = _read_base(base, facts.system) if installed else None
+    packages, gaps = _os_packages(wanted, facts.system, inside, installed, base=base, env=env)
+    if packages is not None:
+        gaps += _fetch(packages, cache, tell)
+    undeclared = undeclared_data(
+        observed,
+        declaration,
+        project=project,
+        environment=environment.folders(),
+        taken=taken,
+        temporary=os.path.realpath(tempfile.gettempdir()),
+    )
+    return Surroundings(
+        libraries=libraries,
+        executables=executables,
+        floor=static.floor,
+        os_packages=packages,
+        gaps=[
+            *watching_gaps(observed, declaration, undeclared),
+            *(_unowned(path) for path in unowned),
+            *gaps,
+            *_floor_gaps(static.floor, base, inside),
+        ],
+    )
+
+
+def _owners(needs: Needs) -> tuple[dict[str, str], dict[str, Installed]]:
+    """Give the owner of each path and all installed packages, of dpkg where it is, else of rpm."""
+    status = Path(STATUS)
+    if status.is_file():
+        return owners(needs.paths()), read_status(status.read_text(errors="replace"))
+    return ask_rpm(needs.paths())
+
+
+def _os_packages(
+    wanted: Mapping[str, str],
+    system: System,
+    inside: _Base | None,
+    installed: Mapping[str, Installed],
+    *,
+    base: Base,
+    env: Mapping[str, str],
+) -> tuple[OsPackages | None, list[Gap]]:
+    release = f"{system.distribution} {system.version}".strip()
+    if inside is None:
+        unknown = sorted(set(wanted) - _EVERYWHERE)
+        if not unknown or base.digest is None:
+            return None, []  # without a digest there will be no image: that Gap is told already
+        return None, [_no_look(unknown, "what the base holds could not be read")]
+    lacking = sorted(set(wanted) - set(inside.packages))
+    if not lacking:
+        return None, []
+    if inside.release != release:
+        return None, [
+            _no_look(lacking, f"the base is {inside.release or 'of an unknown release'}, this host {release}")
+        ]
+    packages, gaps = resolve_packages(wanted, host=installed, base=inside.packages, environ=env)
+    return (OsPackages(release=release, packages=packages) if packages else None), gaps
+
+
+def _fetch(packages: OsPackages, cache: Store, tell: Tell) -> list[Gap]:
+    """Bring the files into the user's cache now: archives keep only the newest version, and the build may be late."""
+    try:
+        with closing(open_session(read_configuration(Path(sys.executable)))) as session:
+            fetch_os_packages(packages.packages, cache=cache, session=session, tell=tell)
+    except EnvcapError as error:
+        reason = redact_text(error.message.splitlines()[0].rstrip("."))
+        return [
+            Gap(
+                where="os-packages",
+                subject=", ".join(package.name for package in packages.packages),
+                reason=f"they could not be downloaded now: {reason}",
+                consequence="the build tries again, and fails if the archive has moved on by then",
+            )
+        ]
+    return []
+
+
+def _read_base(base: Base, system: System) -> _Base | None:
+    """Read the package database of the base image; None where that is not possible."""
+    if base.digest is None or system.libc != "glibc":
+        return None
+    try:
+        files = read_image_files(f"{base.reference}@{base.digest}", [STATUS, _RELEASE_FILE])
+    except NotRunError:
+        return None
+    if STATUS not in files:
+        return None
+    text = files.get(_RELEASE_FILE, b"").decode(errors="replace")
+    fields = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', text, re.MULTILINE))
+    return _Base(
+        release=f"{fields.get('ID', '')} {fields.get('VERSION_ID', '')}".strip(),
+        packages=read_status(files[STATUS].decode(errors="replace")),
+    )
+
+
+def _floor_gaps(floor: Floor, base: Base, inside: _Base | None) -> list[Gap]:
+    """Tell when the base's C library is too old for the packages: they would not even load."""
+    if floor.glibc is None:
+        return []
+    held = inside.packages.get("libc6") if inside is not None else None
+    version = held.version if held is not None else _glibc_of_suite(base.reference)
+    if version is None or compare_versions(version, floor.glibc) >= 0:
+        return []
+    return [
+        Gap(
+            where="base",
+            subject=base.reference,
+            reason=f"compiled packages ask for glibc {floor.glibc}, and the base has {version}",
+            consequence="they will not load in the image; freeze with a newer base: `--base IMAGE`",
+        )
+    ]
+
+
+def _glibc_of_suite(reference: str) -> str | None:
+    suites = tomllib.loads((template_folder() / "bases.toml").read_text())["suite"]
+    return next((str(suite["glibc"]) for suite in suites if reference.endswith(f"-{suite['codename']}")), None)
+
+
+def _no_look(names: list[str], reason: str) -> Gap:
+    return Gap(
+        where="os-packages",
+        subject=", ".join(names),
+        reason=reason,
+        consequence="they are not put into the image; where the base lacks one, the evaluation will miss it there",
+    )
+
+
+def _unowned(path: str) -> Gap:
+    return Gap(
+        where="libraries",
+        subject=path,
+        reason="no package of the operating system owns it",
+        consequence="it is not in the image, and what needs it will miss it there",
+    )

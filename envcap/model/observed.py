@@ -1,0 +1,18 @@
+"""What the reference runs were seen to do: libraries mapped, programs started, files read and written, connections."""
+
+from envcap.model.struct import Data
+
+
+class Observed(Data, frozen=True, kw_only=True):
+    """All of it over all runs and processes, each list sorted. Paths are absolute, and real where they are there."""
+
+    mapped: list[str] = []
+    opened: list[str] = []  # names or paths that ctypes was asked to load
+    started: list[str] = []
+    read: list[str] = []
+    written: list[str] = []
+    connections: list[str] = []  # `host:port`, by name where a name was looked up; none to this machine itself
+    unwatched: list[str] = []  # commands that the hook could not enter, with the reason
+    old: list[str] = []  # versions of Python that have no audit hooks
+    watched: bool = False  # at least one Python process had the hook
+    deep: bool = False  # every process was traced, so that nothing depends on the hook

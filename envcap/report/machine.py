@@ -1,0 +1,43 @@
+"""What a lock says of the machine around the packages, as lines and tables. Model in, strings out."""
+
+from envcap.model.lock import Executable, Library, Lock
+from envcap.report.table import table_lines
+
+
+def around_lines(lock: Lock) -> dict[str, str]:
+    """Give the lines of the summary, only those that have something to say."""
+    outside = [item for item in lock.libraries if not item.interpreter and item.seen != "absent"]
+    absent = [item.name for item in lock.libraries if item.seen == "absent"]
+    lines = {}
+    if outside:
+        loaded = sum(item.seen != "linked" for item in outside)
+        text = f"{len(outside)} of the system, {loaded} of them loaded"
+        if lock.floor.glibc:
+            text += f"; packages need glibc {lock.floor.glibc}"
+        lines["libraries"] = text + (f"; {len(absent)} named by optional parts are not there" if absent else "")
+    if lock.executables:
+        lines["programs"] = ", ".join(dict.fromkeys(item.name for item in lock.executables))
+    if lock.os_packages is not None and lock.os_packages.packages:
+        names = ", ".join(package.name for package in lock.os_packages.packages)
+        lines["os-packages"] = f"{len(lock.os_packages.packages)} to install on the base: {names}"
+    return lines
+
+
+def around_tables(lock: Lock) -> list[str]:
+    """Give the tables of libraries and programs, and of the OS packages that the image gets."""
+    rows = [(item.name, "started", _owner(item), "") for item in lock.executables]
+    rows += [
+        (item.name, item.seen, _owner(item), ", ".join(item.needed_by))
+        for item in lock.libraries
+        if not item.interpreter
+    ]
+    lines = ["", *table_lines(("library or program", "seen", "OS package", "needed by"), rows)] if rows else []
+    packages = [] if lock.os_packages is None else lock.os_packages.packages
+    if packages:
+        cells = [(item.name, item.version, item.architecture, item.why) for item in packages]
+        lines += ["", *table_lines(("installed on the base", "version", "architecture", "why"), cells)]
+    return lines
+
+
+def _owner(item: Library | Executable) -> str:
+    return f"{item.package} {item.version}" if item.package else ""

@@ -1,0 +1,75 @@
+"""What a lock may not say of the operating system: its words become files of the context and arguments of dpkg."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from envcap import lockfile
+from envcap.errors import RefusedError
+from envcap.model.lock import Floor, Lock
+
+replace = msgspec.structs.replace
+
+
+def with_os_package(lock: Lock, **changes: Any) -> Lock:
+    assert lock.os_packages is not None
+    first, *rest = lock.os_packages.packages
+    return replace(lock, os_packages=replace(lock.os_packages, packages=[replace(first, **changes), *rest]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "libgomp1;reboot"},
+        {"name": "--force-all"},
+        {"name": "file"},  # twice
+        {"version": "1 2"},
+        {"version": "-1"},
+        {"architecture": "amd64\n"},
+        {"file": "../libgomp1_1_amd64.deb"},
+        {"file": "a/libgomp1_1_amd64.deb"},
+        {"file": "-x_1_amd64.deb"},
+        {"file": "libgomp1_1_amd64.rpm"},
+        {"file": "libgomp1_$(id)_amd64.deb"},
+        {"sha256": "3" * 63},
+        {"sha256": "4" * 64},  # that of another package
+        {"url": "file:///etc/passwd"},
+        {"url": "https://archive.example.org/a b"},
+        {"size": -1},
+        {"why": "x\x1b[2J"},
+    ],
+)
+def test_an_os_package_that_envcap_would_not_write(changes: dict[str, Any], sample_lock: Lock) -> None:
+    with pytest.raises(RefusedError):
+        lockfile.dump(with_os_package(sample_lock, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "a\nb"}, {"path": "/usr/lib/\x1b"}, {"needed_by": ["\x00"]}, {"package": "a b"}, {"package": None},
+     {"version": "$(id)"}, {"architecture": "x y"}],
+)  # fmt: skip
+def test_a_library_that_envcap_would_not_write(changes: dict[str, Any], sample_lock: Lock) -> None:
+    first, *rest = sample_lock.libraries
+    with pytest.raises(RefusedError):
+        lockfile.dump(replace(sample_lock, libraries=[replace(first, **changes), *rest]))
+
+
+def test_a_program_a_floor_or_a_release_that_envcap_would_not_write(sample_lock: Lock) -> None:
+    assert sample_lock.os_packages is not None
+    for lock in (
+        replace(sample_lock, executables=[replace(sample_lock.executables[0], path="/usr/bin/\n")]),
+        replace(sample_lock, floor=Floor(glibc="2.x")),
+        replace(sample_lock, os_packages=replace(sample_lock.os_packages, release="debian\n12")),
+    ):
+        with pytest.raises(RefusedError):
+            lockfile.dump(lock)
+
+
+def test_an_unknown_key_is_refused(sample_lock: Lock) -> None:
+    text = lockfile.dump(sample_lock).decode()
+    for table in ("[[tool.envcap.libraries]]", "[[tool.envcap.executables]]", "[[tool.envcap.os-packages.packages]]"):
+        assert table in text
+        with pytest.raises(RefusedError):
+            lockfile.parse(text.replace(table, f"{table}\nscript = 'x'", 1).encode(), source="x")
