@@ -34,6 +34,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     project: Path
     name: str = "envcap"
     python: Path | None = None
+    prefix: Path | None = None  # of a conda environment
     base: str | None = None
     override: Override = Override()
     strict: bool = False
@@ -57,7 +58,7 @@ def freeze(request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) ->
     declaration = declare(read_configuration(project), request.override)
 
     tell(Progress(kind="step", text="inspecting the environment"))
-    facts = probe_host(find_python(request.python, environ))
+    facts = probe_host(find_python(_asked_for(request), environ))
     env = _evaluation_environment(facts, environ)
     declaration = _portable(declaration, facts, env)
 
@@ -81,19 +82,17 @@ def _learn(
 ) -> Lock:
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
     from envcap.pins.base_image import resolve_base
+    from envcap.pins.conda import activation_gaps, pin_conda
     from envcap.pins.configuration import read_configuration as read_pip_configuration
     from envcap.pins.pip import pin
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     data = measure_data(project, declaration.data)
-    tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
-    pinned = pin(
-        facts,
-        configuration=read_pip_configuration(Path(facts.executable)),
-        store=store,
-        cache=download_cache(environ),
-        tell=tell,
-    )
+    configuration, cache = read_pip_configuration(Path(facts.executable)), download_cache(environ)
+    conda = pin_conda(facts, configuration=configuration, store=store, cache=cache, tell=tell)
+    facts = conda.facts
+    tell(Progress(kind="step", text=f"pinning {sum(one.conda is None for one in facts.distributions)} packages"))
+    pinned = pin(facts, configuration=configuration, store=store, cache=cache, tell=tell)
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))
     base, base_gaps = resolve_base(facts, explicit=request.base)
@@ -119,8 +118,12 @@ def _learn(
         runs=runs,
         packages=with_dependencies(pinned.packages, relations),
         data=data,
+        conda_prefix=conda.prefix,
+        conda=conda.packages,
         gaps=[
             *facts.gaps,
+            *conda.gaps,
+            *activation_gaps(facts, recorded=list(variables)),
             *pinned.gaps,
             *relations.gaps,
             *base_gaps,
@@ -133,6 +136,20 @@ def _learn(
     )
 
 
+def _asked_for(request: FreezeRequest) -> Path | None:
+    """Give the interpreter, or the folder of the environment, that the user named."""
+    if request.prefix is None:
+        return request.python
+    if request.python is not None:
+        raise WrongUsageError("`--python` and `--prefix` both name an environment.", hint="Give one of them.")
+    if not (request.prefix.expanduser() / "conda-meta").is_dir():
+        raise WrongUsageError(
+            f"`{request.prefix}` is not a conda environment: it has no folder `conda-meta`.",
+            hint="`conda env list` shows where they are; other environments are named with `--python`.",
+        )
+    return request.prefix
+
+
 def _require_project(project: Path) -> Path:
     if not project.is_dir():
         raise WrongUsageError(f"The project `{project}` is not a folder.")
@@ -143,7 +160,8 @@ def _require_project(project: Path) -> Path:
 
 def _evaluation_environment(facts: Facts, environ: Mapping[str, str]) -> dict[str, str]:
     prefix = Path(facts.prefix) if facts.interpreter.kind == "venv" else None
-    return with_interpreter_first(environ, programs=Path(facts.executable).parent, prefix=prefix)
+    env = with_interpreter_first(environ, programs=Path(facts.executable).parent, prefix=prefix)
+    return {**env, "CONDA_PREFIX": facts.prefix} if facts.interpreter.kind == "conda" else env
 
 
 def _portable(declaration: Declaration, facts: Facts, env: Mapping[str, str]) -> Declaration:

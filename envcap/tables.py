@@ -10,7 +10,18 @@ import msgspec
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Code, Confidence, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.lock import (
+    Base,
+    Code,
+    CondaPackage,
+    CondaPrefix,
+    Confidence,
+    Conflict,
+    DataInput,
+    Lock,
+    Package,
+    Wheel,
+)
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -64,6 +75,8 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     code: Code
     evaluation: _EvaluationEntry
     data: list[DataInput] = []
+    conda_prefix: CondaPrefix | None = None
+    conda: list[CondaPackage] = []
     conflicts: list[Conflict] = []
     gaps: list[Gap] = []
 
@@ -103,6 +116,8 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
                 data=lock.data,
+                conda_prefix=lock.conda_prefix,
+                conda=lock.conda,
                 conflicts=lock.conflicts,
                 gaps=lock.gaps,
             )
@@ -164,6 +179,8 @@ def from_document(document: dict[str, Any]) -> Lock:
         runs=own.evaluation.runs,
         packages=[_from_package(entry) for entry in file.packages],
         data=own.data,
+        conda_prefix=own.conda_prefix,
+        conda=own.conda,
         gaps=own.gaps,
         conflicts=own.conflicts,
     )

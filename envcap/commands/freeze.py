@@ -25,6 +25,10 @@ def freeze(
             help="The interpreter, or the folder of the environment, to freeze. Default: the active environment.",
         ),
     ] = None,
+    prefix: Annotated[
+        Path | None,
+        typer.Option("--prefix", envvar="ENVCAP_PREFIX", help="The folder of the conda environment to freeze."),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +84,9 @@ def freeze(
         repeat=repeat,
         timeout=timeout,
     )
-    request = FreezeRequest(project=project, name=name, python=python, base=base, override=override, strict=strict)
+    request = FreezeRequest(
+        project=project, name=name, python=python, prefix=prefix, base=base, override=override, strict=strict
+    )
     with Talk() as talk:
         frozen = run_freeze(request, environ=os.environ, tell=talk.tell)
     describe = freeze_document if as_json else describe_freeze

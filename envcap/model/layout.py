@@ -5,3 +5,4 @@ CODE_FOLDER = "work"  # every member is below it: engines give a folder its owne
 CHANGES_PATCH = "changes.patch"
 OWNER = 65532  # the user and group that the evaluation runs as in an image
 LOCK_LABEL = "dev.envcap.lock.sha256"
+CONDA_EDITS = "conda-edits.tar"  # in the store and in the build context

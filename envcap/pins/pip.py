@@ -34,14 +34,16 @@ __all__ = ["Pinned", "pin"]
 def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Store, tell: Tell) -> Pinned:
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
+    Those that a conda package owns come with it.
     Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. Raises
     NotRunError when an index cannot be read.
     """
     from envcap.pins.session import open_session
 
-    classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
+    mine = [distribution for distribution in facts.distributions if distribution.conda is None]
+    classified = [(distribution, classify(distribution)) for distribution in mine]
     wanted = [_release(distribution) for distribution, kind in classified if kind == "index"]
-    damages = _damages(classified, tell=tell)
+    damages = _damages(facts.distributions, classified, tell=tell)
     with open_session(configuration) as session:
         offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
         offered = Offered(session=session, cache=cache)
@@ -60,9 +62,14 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
     )
 
 
-def _damages(classified: Sequence[tuple[Distribution, Kind]], *, tell: Tell) -> dict[str, Damage]:
-    """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
-    damages = check_files([distribution for distribution, _ in classified], tell=tell)
+def _damages(
+    distributions: Sequence[Distribution], classified: Sequence[tuple[Distribution, Kind]], *, tell: Tell
+) -> dict[str, Damage]:
+    """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD.
+
+    All distributions are looked at, conda's too: folders may belong to packages of both.
+    """
+    damages = check_files(distributions, tell=tell)
     pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
     return {path: damage for path, damage in damages.items() if path in pinned}
 
