@@ -12,13 +12,13 @@ from envcap.store import STORE_FOLDER
 
 # conda's own rules (CEP 26, "Identifying packages and channels"), wide enough for what old packages hold.
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
-_VERSION = re.compile(r"[A-Za-z0-9_.!+-]+")
+_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.!+-]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*\.(conda|tar\.bz2)")
 _SUBDIR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _WHEEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*\.whl")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_ADDRESS = re.compile(r"https?://[!-~]+")  # printable ASCII without spaces
+_ADDRESS = re.compile(r"https?://[!\"$-~]+")  # printable ASCII without spaces, and without the `#` before a digest
 _LINE = re.compile(r"[^\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]*")
 _TOOLS = {"conda", "mamba", "micromamba", "pixi", "unknown"}
 _NOARCH = {None, "python", "generic"}

@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
+import msgspec
 import pytest
 from conda_package_streaming.create import conda_builder
 from rattler import BuildString, PackageRecord, RepoDataRecord, install
 from rattler.index import index_fs
+
+from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLACEHOLDER = "/opt/" + "placehold_" * 20 + "end"  # as long as conda-build makes them: longer than any real prefix
@@ -35,12 +38,12 @@ class Archive(NamedTuple):
     """One package of the channel, with what its record in repodata says."""
 
     path: Path
-    index: dict[str, Any]
+    description: dict[str, Any]
     sha256: str
     md5: str
 
     def record(self, address: str) -> RepoDataRecord:
-        index = self.index
+        index = self.description
         record = PackageRecord(
             name=index["name"],
             version=index["version"],
@@ -301,3 +304,54 @@ def run_envcap(project: Path, prefix: Path, *words: str, cache: Path) -> subproc
 def envcap(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Give a function that starts the command line: the project, the prefix, then the words."""
     return partial(run_envcap, cache=tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def conda_lock(sample_lock: Lock) -> Lock:
+    """Give a lock of a conda environment: archives of a channel, one beside the lock, edited files, pip's on top."""
+    channel = "https://conda.example.org/main"
+    python = CondaPackage(
+        name="python",
+        version="3.11.7",
+        build="hab00c5b_1_cpython",
+        build_number=1,
+        subdir="linux-64",
+        channel=channel,
+        file="python-3.11.7-hab00c5b_1_cpython.conda",
+        sha256="3" * 64,
+        md5="4" * 32,
+        url=f"{channel}/linux-64/python-3.11.7-hab00c5b_1_cpython.conda",
+        size=30000000,
+        requested=["python=3.11"],
+        depends=["__glibc >=2.17", "libzlib >=1.2.13,<2.0a0"],
+        constrains=["python_abi 3.11.* *_cp311"],
+    )
+    shapes = CondaPackage(
+        name="shapes",
+        version="1.2",
+        build="pyh0_0",
+        subdir="noarch",
+        channel="local",
+        file="shapes-1.2-pyh0_0.tar.bz2",
+        sha256="5" * 64,
+        md5="6" * 32,
+        path=f".envcap/store/{'5' * 64}/shapes-1.2-pyh0_0.tar.bz2",
+        size=2000,
+        noarch="python",
+        depends=["python >=3.10"],
+    )
+    installer = Wheel(
+        name="py_rattler-0.28.0-cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        sha256="7" * 64,
+        url="https://files.example.org/p/py_rattler-0.28.0-cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        size=25000000,
+    )
+    prefix = CondaPrefix(
+        path="/home/user/miniforge3/envs/train",
+        tool="mamba",
+        virtual_packages=["__archspec=1=x86_64_v3", "__glibc=2.36=0", "__linux=6.1.0=0", "__unix=0=0"],
+        installer=installer,
+        edits="8" * 64,
+    )
+    python_facts = msgspec.structs.replace(sample_lock.python, kind="conda")
+    return msgspec.structs.replace(sample_lock, python=python_facts, conda_prefix=prefix, conda=[python, shapes])

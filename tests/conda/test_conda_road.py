@@ -66,7 +66,7 @@ def test_the_number_of_a_conda_environment_comes_back(
 
     client = docker.from_env()
     ask = ["sh", "-c", f"cat {prefix}/conda-meta/shapes-*.json; {prefix}/bin/shapes; find / -xdev -name '*rattler*'"]
-    said = client.containers.run(built["image"]["reference"], ask, remove=True, network_mode="none").decode()
+    said = client.containers.run(built["image"]["reference"], ask, remove=True, user="0", network_mode="none").decode()
     client.close()
     record, end = json.JSONDecoder().raw_decode(said)
     assert record["depends"] == ["python >=3.10", "places"]
