@@ -11,6 +11,8 @@ from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
 from envcap.render.quoting import exec_form, quote_value
 
 PROGRAM = "install_archives.py"
+# conda itself compiles what is the same for every Python. quiet=2: packages ship files for other Pythons.
+_COMPILE = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2, workers=0)"
 _EMPTIED = PurePosixPath("/tmp")  # noqa: S108  (a fresh file system in the container while the evaluation runs)
 
 
@@ -86,6 +88,7 @@ def conda_values(lock: Lock) -> dict[str, object]:
     return {
         "install": exec_form([*pip, *locked]),
         "program": exec_form(["python3", PROGRAM]),
+        "compile": exec_form([python, "-I", "-c", _COMPILE]),
         "copied": exec_form([path, path]),
         "edits": exec_form([CONDA_EDITS, f"{path}/"]) if prefix is not None and prefix.edits is not None else "",
         # The home of root is closed to the plain user that the evaluation runs as.

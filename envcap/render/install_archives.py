@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,17 @@ def tidy(prefix: Path, entries: list[dict[str, Any]]) -> None:
         path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
-def settle(prefix: Path) -> None:
-    """Let everybody read every file, and give all of them one time: byte code must still fit its source."""
+def settle(prefix: Path, *, started: float) -> None:
+    """Let everybody read every file, and give one time to all that was made here.
+
+    Files that came as they are keep their time: byte code beside them states it.
+    """
     for folder, folders, files in os.walk(prefix, topdown=False):
         for name in (*files, *folders):
             path = Path(folder, name)
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-            if path.is_symlink() or path.is_dir() or RECORDS in path.parts:
+            if path.is_dir() or path.lstat().st_mtime >= started:
                 os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
 
 
@@ -74,6 +78,7 @@ def main() -> None:
     """Check, install, tidy up."""
     plan = json.loads((HERE / "conda.json").read_bytes())
     prefix = Path(plan["prefix"])
+    started = time.time() - 1.0  # a file system may count in coarser steps than the clock
     records = []
     for entry in plan["packages"]:
         path = HERE / "conda" / entry["file"]
@@ -89,7 +94,7 @@ def main() -> None:
     )
     asyncio.run(work)
     tidy(prefix, plan["packages"])
-    settle(prefix)
+    settle(prefix, started=started)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,8 @@ class File(NamedTuple):
 class Channel:
     """A folder of archives, served over HTTP."""
 
+    file = File
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.archives: dict[str, Archive] = {}
