@@ -82,7 +82,8 @@ def _learn(
 ) -> Lock:
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
     from envcap.pins.base_image import resolve_base
-    from envcap.pins.conda import activation_gaps, pin_conda
+    from envcap.pins.conda import pin_conda
+    from envcap.pins.conda_gaps import activation_gaps
     from envcap.pins.configuration import read_configuration as read_pip_configuration
     from envcap.pins.pip import pin
 

@@ -76,7 +76,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     evaluation: _EvaluationEntry
     data: list[DataInput] = []
     conda_prefix: CondaPrefix | None = None
-    conda: list[CondaPackage] = []
+    conda: list[CondaPackage] | None = None  # locks of other environments do not mention it
     conflicts: list[Conflict] = []
     gaps: list[Gap] = []
 
@@ -117,7 +117,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
                 data=lock.data,
                 conda_prefix=lock.conda_prefix,
-                conda=lock.conda,
+                conda=lock.conda or None,
                 conflicts=lock.conflicts,
                 gaps=lock.gaps,
             )
@@ -180,7 +180,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         packages=[_from_package(entry) for entry in file.packages],
         data=own.data,
         conda_prefix=own.conda_prefix,
-        conda=own.conda,
+        conda=own.conda or [],
         gaps=own.gaps,
         conflicts=own.conflicts,
     )

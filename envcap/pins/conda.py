@@ -16,12 +16,13 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from envcap.errors import EnvcapError, FileRefusedError
-from envcap.model.facts import Conda, CondaRecord, Facts
+from envcap.model.facts import CondaRecord, Facts
 from envcap.model.gap import Gap
 from envcap.model.lock import CondaPackage, CondaPrefix
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
-from envcap.pins.conda_files import Contradictions, check_conda_files, keep_edits
+from envcap.pins.conda_files import check_conda_files, keep_edits
+from envcap.pins.conda_gaps import conda_gap, file_gaps, prefix_gaps, script_gaps
 from envcap.pins.conda_installer import pin_installer
 from envcap.pins.conda_machine import virtual_packages
 from envcap.pins.configuration import Configuration
@@ -38,7 +39,6 @@ _ENDINGS = (".conda", ".tar.bz2")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LOST = "the image will not have it as a conda package; Python code of it is carried as a wheel where that can be made"
-_EMPTIED = "/tmp"  # noqa: S108  (a fresh file system in the container while the evaluation runs)
 
 
 class CondaPinned(Data, frozen=True, kw_only=True):
@@ -84,27 +84,12 @@ def pin_conda(facts: Facts, *, configuration: Configuration, store: Store, cache
     )
     gaps = [
         *(part.gap for part in parts if part.gap is not None),
-        *_script_gaps(conda),
-        *_file_gaps(found),
-        *_prefix_gaps(facts.prefix),
+        *script_gaps(conda),
+        *file_gaps(found),
+        *prefix_gaps(facts.prefix),
         *installer_gaps,
     ]
     return CondaPinned(facts=facts, packages=packages, prefix=prefix, gaps=gaps)
-
-
-def activation_gaps(facts: Facts, *, recorded: Sequence[str]) -> list[Gap]:
-    """Give a Gap for each variable that activating the environment sets and the lock does not record."""
-    variables = facts.conda.variables if facts.conda is not None and facts.interpreter.kind == "conda" else []
-    return [
-        Gap(
-            where="conda",
-            subject=name,
-            reason="activating the environment sets this variable, and it is not among those that are recorded",
-            consequence=f'the evaluation in the image runs without it; `environment = ["{name}"]` records it',
-        )
-        for name in variables
-        if name not in recorded
-    ]
 
 
 def _without_owners(facts: Facts, *, keep: set[str], replaced: Sequence[str] = ()) -> Facts:
@@ -137,13 +122,13 @@ def _pin_one(record: CondaRecord, *, store: Store, cache: Store, session: reques
     """Give the package by its address and sha256; where the record has no such pair, its archive is looked for."""
     name = archive_name(record)
     if not name:
-        return _One(gap=_gap(record, "its record names no archive", _LOST))
+        return _One(gap=conda_gap(record, "its record names no archive", _LOST))
     public = _public_address(record.url)
     if public is not None and record.sha256 is not None and _SHA256.fullmatch(record.sha256):
         return _One(package=_package(record, name, sha256=record.sha256, size=record.size, url=public))
     if public is None or _stated(record):
         return _from_archive(record, name, public=public, store=store, cache=cache, session=session)
-    return _One(gap=_gap(record, "its record states neither a sha256 nor an md5", _LOST))
+    return _One(gap=conda_gap(record, "its record states neither a sha256 nor an md5", _LOST))
 
 
 def _from_archive(
@@ -160,25 +145,25 @@ def _from_archive(
         try:
             path = download(source, session=session, cache=cache).path
         except (FileRefusedError, EnvcapError) as error:
-            return _One(gap=_gap(record, f"its archive cannot be had: {redact_text(error.message)}", _LOST))
+            return _One(gap=conda_gap(record, f"its archive cannot be had: {redact_text(error.message)}", _LOST))
         if not _is_as_stated(path, record):
-            return _One(gap=_gap(record, "its channel now has another archive under its name", _LOST))
+            return _One(gap=conda_gap(record, "its channel now has another archive under its name", _LOST))
     if path is None:
         where = "it was built on this machine" if record.url is None else "it came from a folder of this machine"
-        return _One(gap=_gap(record, f"{where}, and its archive is not there any more", _LOST))
+        return _One(gap=conda_gap(record, f"{where}, and its archive is not there any more", _LOST))
     sha256, size = file_sha256(path), path.stat().st_size
     if public is not None:
         package = _package(record, name, sha256=sha256, size=size, url=public)
         reason = f"its record has only an md5; the sha256 is that of the archive with this md5 today, {sha256[:12]}…"
         consequence = "whoever can make two archives with one md5 could have replaced it before the freeze"
-        return _One(package=package, gap=_gap(record, reason, consequence))
+        return _One(package=package, gap=conda_gap(record, reason, consequence))
     store.add_file(path)
     kept = f"{STORE_FOLDER}/{sha256}/{name}"
     package = _package(record, name, sha256=sha256, size=size, path=kept)
     if _stated(record):
         return _One(package=package)
     reason = "its record states no digest, so the archive of its name on this machine was taken"
-    return _One(package=package, gap=_gap(record, reason, "nobody can show that it is what was installed"))
+    return _One(package=package, gap=conda_gap(record, reason, "nobody can show that it is what was installed"))
 
 
 def archive_name(record: CondaRecord) -> str:
@@ -254,49 +239,3 @@ def _public_channel(record: CondaRecord) -> str:
     if not channel or urlsplit(channel).scheme == "file" or channel.startswith("/"):
         return "local"
     return channel.removesuffix(f"/{record.subdir}") if record.subdir else channel
-
-
-def _script_gaps(conda: Conda) -> list[Gap]:
-    gaps = []
-    for record in conda.records:
-        activation = [path for path in record.scripts if path.startswith("etc/")]
-        linking = [path for path in record.scripts if not path.startswith("etc/")]
-        if activation:
-            reason = f"activating the environment runs `{activation[0]}`"
-            consequence = "the evaluation in the image runs without the variables that it sets"
-            gaps.append(_gap(record, reason, consequence))
-        if linking:
-            reason = f"installing it runs `{linking[0]}`"
-            consequence = "files that it makes are not in the image, unless `envcap build --link-scripts` lets it run"
-            gaps.append(_gap(record, reason, consequence))
-    return gaps
-
-
-def _file_gaps(found: Contradictions) -> list[Gap]:
-    gaps = []
-    for name, paths in sorted(found.edited.items()):
-        reason = f"edited after the installation: {_named(paths)}"
-        consequence = "the image gets the files as they are here, and the result may depend on what was changed in them"
-        gaps.append(Gap(where="conda", subject=name, reason=reason, consequence=consequence))
-    for name, paths in sorted(found.missing.items()):
-        reason = f"missing, as if half uninstalled: {_named(paths)}"
-        gaps.append(Gap(where="conda", subject=name, reason=reason, consequence="the image has them again"))
-    return gaps
-
-
-def _prefix_gaps(prefix: str) -> list[Gap]:
-    if PurePosixPath(_EMPTIED) not in PurePosixPath(prefix).parents:
-        return []
-    reason = f"it is below `{_EMPTIED}`, which is empty whenever a container starts"
-    return [Gap(where="conda", subject=prefix, reason=reason, consequence="no image can be built from this lock")]
-
-
-def _named(paths: Sequence[str]) -> str:
-    shown = ", ".join(f"`{path}`" for path in paths[:3])
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return f"{len(paths)} file{'s' * (len(paths) != 1)}, {shown}{more}"
-
-
-def _gap(record: CondaRecord, reason: str, consequence: str) -> Gap:
-    subject = f"{record.name}=={record.version}"
-    return Gap(where="conda", subject=subject, reason=reason, consequence=consequence)

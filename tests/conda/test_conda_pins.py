@@ -17,7 +17,8 @@ from envcap.errors import RefusedError
 from envcap.model.facts import Conda, Distribution, Facts
 from envcap.model.lock import CondaPackage, Package
 from envcap.model.progress import say_nothing
-from envcap.pins.conda import CondaPinned, activation_gaps, pin_conda
+from envcap.pins.conda import CondaPinned, pin_conda
+from envcap.pins.conda_gaps import activation_gaps
 from envcap.pins.configuration import Configuration, place
 from envcap.pins.download import fetch
 from envcap.pins.session import open_session
