@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from envcap import lockfile
+from envcap.cuda import complaints, cuda_of
 from envcap.engines import open_engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.image import Context, Image
@@ -17,6 +18,7 @@ from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.places import download_cache, lock_store
+from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
 
 
@@ -53,6 +55,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
+    if request.output is None:
+        _require_fitting_gpu(lock)
     from envcap.render.context import render
 
     if request.output is not None:
@@ -71,6 +75,23 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
                 context, folder, tag=request.tag or context.tag, use_cache=request.use_cache, tell=tell
             )
     return Built(lock=lock, context=context, image=image)
+
+
+def _require_fitting_gpu(lock: Lock) -> None:
+    """Raise NotRunError where this machine's driver or GPU cannot run the locked CUDA: hours of building for nothing.
+
+    Only for a lock whose evaluation had a GPU, on a machine that has one: others may build for elsewhere.
+    """
+    stack = cuda_of(lock.packages)
+    if stack is None or not lock.hardware.gpus:
+        return
+    here = probe_host(Path(sys.executable)).hardware
+    found = complaints(stack, here)
+    if found:
+        raise NotRunError(
+            f"This machine cannot run what was frozen: {'; '.join(found)}.",
+            hint="Install a newer driver or use another machine; `envcap build --output DIR` only writes the context.",
+        )
 
 
 def _require_new(folder: Path) -> None:

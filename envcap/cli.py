@@ -8,6 +8,7 @@ import typer
 from envcap import __version__, interruption
 from envcap.commands.build import build
 from envcap.commands.diff import diff
+from envcap.commands.doctor import doctor
 from envcap.commands.export import export
 from envcap.commands.freeze import freeze
 from envcap.commands.show import show
@@ -37,7 +38,7 @@ def start(
         raise typer.Exit
 
 
-for command in (freeze, build, verify, diff, show, export):
+for command in (freeze, build, verify, diff, show, export, doctor):
     app.command()(command)
 
 

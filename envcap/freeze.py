@@ -17,6 +17,7 @@ from envcap.model.gap import Gap
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.numerics.measure import measure_host
 from envcap.places import download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
 from envcap.project.code import capture_code, fingerprints
@@ -101,6 +102,7 @@ def _learn(
     before = fingerprints(project, declaration)
     runs = run_reference(declaration, project=project, env=env, interpreter=Path(facts.executable), tell=tell)
     _require_primary(declaration, runs)
+    numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
     changes = changed_data(project, data)
     if changes:
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
@@ -132,7 +134,9 @@ def _learn(
             *_locale_gaps(facts.system),
             *captured.gaps,
             *artifact_gaps,
+            *numerics_gaps,
         ],
+        numerics=numerics,
         conflicts=relations.conflicts,
     )
 

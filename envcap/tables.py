@@ -22,6 +22,7 @@ from envcap.model.lock import (
     Package,
     Wheel,
 )
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Table
 
 FORMAT = 1  # raised when a reader of the old format could misread the new one
@@ -74,6 +75,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     base: Base
     code: Code
     evaluation: _EvaluationEntry
+    numerics: Numerics = Numerics()
     data: list[DataInput] = []
     conda_prefix: CondaPrefix | None = None
     conda: list[CondaPackage] | None = None  # locks of other environments do not mention it
@@ -115,6 +117,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 base=lock.base,
                 code=lock.code,
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
+                numerics=lock.numerics,
                 data=lock.data,
                 conda_prefix=lock.conda_prefix,
                 conda=lock.conda or None,
@@ -183,6 +186,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         conda=own.conda or [],
         gaps=own.gaps,
         conflicts=own.conflicts,
+        numerics=own.numerics,
     )
 
 

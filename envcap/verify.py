@@ -1,5 +1,6 @@
 """Verify: rerun the evaluation inside the image, look at what is in there, and judge."""
 
+import re
 import tempfile
 import time
 from contextlib import closing
@@ -10,18 +11,23 @@ from envcap.compare.artifact import judge_artifact
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
 from envcap.compare.number import judge_metric
+from envcap.compare.numerics import compare_numerics
 from envcap.config import STDOUT_JSON
 from envcap.engines import open_engine
 from envcap.engines.engine import Engine
-from envcap.errors import EnvcapError, NotRunError, RefusedError
+from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
 from envcap.evaluate.collect import collect_artifacts, collect_metrics
 from envcap.model.evaluation import Artifact, Metric
 from envcap.model.facts import Facts
+from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
 from envcap.model.lock import Lock
+from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
 from envcap.model.verdict import Check, Judgement
+from envcap.numerics import measure
+from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
 from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
@@ -39,6 +45,7 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     timeout: float | None = None  # seconds; None for what was frozen
     memory: int | None = None  # bytes
     network: bool = False
+    gpus: str = "auto"  # `auto`, `all`, `none`, or numbers and UUIDs with commas between
     frozen_code: bool = False
     strict: bool = False
 
@@ -58,21 +65,23 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         image = _find_image(engine, request, lock, sha256)
+        task = _task(request, lock, project)
         _show_before_running(engine, image, lock, tell)
-        facts = _probe(engine, image)
+        facts = _probe(engine, image, gpus=task.gpus)
         with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
             results = Path(name)
-            outcome = engine.run(image, _task(request, lock, project), results=results, tell=tell)
+            outcome = engine.run(image, task, results=results, tell=tell)
             _require_ended_well(outcome, lock, request)
             checks = judge_outputs(lock, results, stdout=outcome.stdout, store=lock_store(project))
-        findings = compare_environment(lock, facts)
+            numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
+        findings = [*compare_environment(lock, facts), *compare_numerics(lock.numerics, numerics)]
         verdict, reasons = conclude(checks, findings)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons,
             checks=checks,
             findings=findings,
-            gaps=lock.gaps,
+            gaps=[*lock.gaps, *numerics_gaps],
             notes=list(engine.not_rebuilt),
             engine=engine.name,
             image=image.reference,
@@ -170,10 +179,19 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -
         tell(Progress(kind="notice", text=note))
 
 
-def _probe(engine: Engine, image: Image) -> Facts:
+def _probe(engine: Engine, image: Image, *, gpus: list[str] | None) -> Facts:
     """Run the same probe that described the live environment at freeze."""
     with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
-        return read_outcome(engine.run(image, probe_task(), results=Path(name), tell=say_nothing))
+        return read_outcome(engine.run(image, probe_task(gpus=gpus), results=Path(name), tell=say_nothing))
+
+
+def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | None) -> tuple[Numerics, list[Gap]]:
+    """Take the numeric fingerprint inside, where the frozen environment had anything to compute with."""
+    if not lock.numerics.operations:
+        return Numerics(), []
+    with tempfile.TemporaryDirectory(prefix="envcap-numerics-") as name:
+        outcome = engine.run(image, numerics_task(gpus=gpus), results=Path(name), tell=say_nothing)
+    return measure.read_outcome(outcome)
 
 
 def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
@@ -186,7 +204,22 @@ def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
         mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
         memory=request.memory,
         network=request.network,
+        gpus=chosen_gpus(request.gpus, lock),
     )
+
+
+def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:
+    """Give what a Task is told: all GPUs (empty), some, or None. `auto` asks for all where the frozen run had any."""
+    if asked == "auto":
+        return [] if any(gpu.visible is not False for gpu in lock.hardware.gpus) else None
+    if asked in {"all", "none"}:
+        return [] if asked == "all" else None
+    chosen = [item.strip() for item in asked.split(",")]
+    if not all(re.fullmatch(r"[0-9]+|(GPU|MIG)-[A-Za-z0-9/-]+", item) for item in chosen):
+        raise WrongUsageError(
+            f"`{asked}` names no GPUs.", hint="Use `all`, `none`, or numbers and UUIDs, such as `--gpus 0,1`."
+        )
+    return chosen
 
 
 def _require_ended_well(outcome: Outcome, lock: Lock, request: VerifyRequest) -> None:

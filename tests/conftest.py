@@ -12,6 +12,7 @@ from envcap.model.evaluation import Artifact, Declaration, Run, Tolerance
 from envcap.model.facts import Gpu, Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.lock import Base, Code, Conflict, DataInput, Lock, Package, Wheel
+from envcap.model.numerics import NumericLibrary, Numerics
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -89,6 +90,14 @@ def sample_lock() -> Lock:
             gpus=[Gpu(name="Example Accelerator", memory=80 << 30, compute_capability="9.0", ecc=True)],
             driver="550.54.15",
             cuda_driver="12.4",
+        ),
+        numerics=Numerics(
+            operations={"numpy exp float64": "0123456789abcdef", "numpy matmul float64": "fedcba9876543210"},
+            libraries=[
+                NumericLibrary(name="libopenblas-1a2b.so", version="OpenBLAS 0.3.31", kernel="SkylakeX", threads=4)
+            ],
+            features=["AVX2", "AVX512F"],
+            settings={"torch threads": "4"},
         ),
         base=Base(
             reference="registry.example.org/library/python:3.11.7-slim-bookworm",

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "envcap"
 MOST_LINES = 300
 FLOORS = {
     0: {"model", "errors"},
-    2: {"probe", "pins", "project", "evaluate", "render", "engines", "compare", "report"},
+    2: {"probe", "pins", "project", "evaluate", "render", "engines", "numerics", "compare", "report"},
     3: {"freeze", "build", "verify", "diff", "show", "export", "doctor"},
     4: {"commands", "cli", "ending", "__main__"},
 }
@@ -23,7 +23,7 @@ VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager"
 TARGET = "probe/target"  # runs under another interpreter, without anything of ours
 TARGET_MAY_IMPORT = {"pynvml", "envcap_probe"}  # the second is its own name where it has been handed over
 MAY_START_PROGRAMS = {"process.py"}
-MAY_WRITE = {"report/console.py"}
+MAY_WRITE = {"report/console.py", "numerics/program.py"}  # the second runs elsewhere, as the probe does
 MAY_EXIT = {"cli.py"}
 
 

@@ -28,6 +28,14 @@ def verify(
     network: Annotated[
         bool, typer.Option("--network", envvar="ENVCAP_NETWORK", help="Allow the run to use the network.")
     ] = False,
+    gpus: Annotated[
+        str,
+        typer.Option(
+            "--gpus",
+            envvar="ENVCAP_GPUS",
+            help="GPUs for the run: all, none, or numbers such as 0,1. auto takes all where the frozen run had one.",
+        ),
+    ] = "auto",
     frozen_code: FrozenCode = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -47,6 +55,7 @@ def verify(
         timeout=None if timeout is None else parse_duration(timeout),
         memory=None if memory is None else parse_size(memory),
         network=network,
+        gpus=gpus,
         frozen_code=frozen_code,
         strict=strict,
     )

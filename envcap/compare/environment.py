@@ -1,6 +1,6 @@
 """What the probe found inside an image, against what the lock says must be there. Pure."""
 
-from envcap.model.facts import Facts
+from envcap.model.facts import Facts, Gpu, Hardware
 from envcap.model.lock import Lock
 from envcap.model.verdict import Finding
 
@@ -15,6 +15,7 @@ def compare_environment(lock: Lock, facts: Facts) -> list[Finding]:
         *_compare_conda(lock, facts),
         *_compare_interpreter(lock, facts),
         *_compare_system(lock, facts),
+        *_compare_hardware(lock, facts),
     ]
 
 
@@ -91,6 +92,27 @@ def _compare_system(lock: Lock, facts: Facts) -> list[Finding]:
         ),
     }
     return fatal + _findings("system", pairs, fatal=False)
+
+
+def _compare_hardware(lock: Lock, facts: Facts) -> list[Finding]:
+    """Another processor or GPU may give other last digits: no fault of the image, but to be said with the verdict."""
+    frozen, observed = lock.hardware, facts.hardware
+    pairs = {
+        "gpus": (_gpus(frozen), _gpus(observed)),
+        "instruction sets": (" ".join(frozen.instruction_sets), " ".join(observed.instruction_sets)),
+    }
+    if frozen.gpus and observed.gpus:
+        pairs["driver"] = (frozen.driver or "unknown", observed.driver or "unknown")
+    return _findings("hardware", pairs, fatal=False)
+
+
+def _gpus(hardware: Hardware) -> str:
+    shown = [gpu for gpu in hardware.gpus if gpu.visible is not False]
+    return ", ".join(f"{gpu.name} ({gpu.compute_capability}{_slices(gpu)})" for gpu in shown) or "none"
+
+
+def _slices(gpu: Gpu) -> str:
+    return f", MIG {'+'.join(part.profile for part in gpu.slices)}" if gpu.mig else ""
 
 
 def _findings(where: str, pairs: dict[str, tuple[str, str]], *, fatal: bool) -> list[Finding]:

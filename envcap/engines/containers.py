@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.errors import NotFound
+from docker.types import DeviceRequest
 from docker.types import Mount as DockerMount
 from docker.utils.socket import STDERR, STDOUT, frames_iter
 
@@ -61,8 +62,17 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=_PROCESSES,
+        device_requests=_gpu_requests(task.gpus),
         init=True,  # reaps what the evaluation leaves behind, and passes signals on
     )
+
+
+def _gpu_requests(gpus: list[str] | None) -> list[DeviceRequest]:
+    if gpus is None:
+        return []
+    if not gpus:
+        return [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+    return [DeviceRequest(device_ids=gpus, capabilities=[["gpu"]])]
 
 
 def _require_readable(mount: Mount) -> None:

@@ -26,6 +26,7 @@ from envcap.model.progress import Progress, Tell
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what a step writes to stderr
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _STEP_WIDTH = 100  # characters of a build step that are shown while it runs
+_NO_GPU_RUNTIME = "could not select device driver"  # what the engine says without NVIDIA's container toolkit
 _NAMING_SECONDS = 5  # for which a tag may be in another build's hands
 _START = "Start it, for example `sudo systemctl start docker`, or use `--engine venv`."
 
@@ -131,8 +132,13 @@ class DockerEngine:
 
 
 def open_engine(project: Path) -> Engine:
-    """Connect to the engine that the user's environment names (DOCKER_HOST, context). Raises NotRunError."""
+    """Give the engine that the user's environment names. Raises NotRunError when none answers."""
     del project  # an engine of its own keeps its images
+    return DockerEngine(connect())
+
+
+def connect() -> docker.DockerClient:
+    """Connect to the engine that the user's environment names (DOCKER_HOST, context). Raises NotRunError."""
     try:
         client = docker.from_env(timeout=600)
     except DockerException as error:
@@ -142,7 +148,7 @@ def open_engine(project: Path) -> Engine:
     except (DockerException, requests.exceptions.RequestException) as error:
         client.close()
         raise NotRunError(f"No Docker engine answers: {_plain(error)}.", hint=_START) from error
-    return DockerEngine(client)
+    return client
 
 
 @contextlib.contextmanager
@@ -151,6 +157,12 @@ def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
+        if _NO_GPU_RUNTIME in (error.explanation or ""):
+            raise NotRunError(
+                "The Docker engine cannot give a GPU to a container: it has no NVIDIA runtime.",
+                hint="Install the package `nvidia-container-toolkit`, run `sudo nvidia-ctk runtime configure "
+                "--runtime=docker` and start Docker again; or go on without with `--gpus none`.",
+            ) from error
         raise NotRunError(f"{doing} failed: Docker says: {error.explanation or _plain(error)}.") from error
     except (DockerException, requests.exceptions.RequestException) as error:
         raise NotRunError(

@@ -63,14 +63,33 @@ class System(Table, frozen=True, kw_only=True):
     environment: dict[str, str] = {}  # allow-listed variables only
 
 
+class GpuSlice(Table, frozen=True, kw_only=True):
+    """One MIG slice of a GPU, which is what a program sees instead of the GPU. Memory in bytes."""
+
+    profile: str  # `1g.10gb`
+    memory: int
+    multiprocessors: int
+
+
 class Gpu(Table, frozen=True, kw_only=True):
-    """One NVIDIA GPU as NVML describes it. Memory in bytes."""
+    """One NVIDIA GPU as NVML tells it: memory in bytes, clocks in MHz, power in watts, None where it does not tell."""
 
     name: str
     memory: int
     compute_capability: str
     mig: bool = False
     ecc: bool | None = None
+    uuid_digest: str | None = None  # tells two cards apart and names none: 12 digits of the sha256 of its UUID
+    multiprocessors: int | None = None
+    compute_mode: str | None = None
+    power_limit: int | None = None
+    graphics_clock: int | None = None  # the highest it can have
+    memory_clock: int | None = None
+    pcie_generation: int | None = None  # the highest that card and slot agree on
+    pcie_width: int | None = None
+    vbios: str | None = None
+    slices: list[GpuSlice] = []
+    visible: bool | None = True  # to CUDA programs in this environment; None where it cannot be known
 
 
 class Hardware(Table, frozen=True, kw_only=True):

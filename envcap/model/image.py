@@ -51,6 +51,7 @@ class Task(Data, frozen=True, kw_only=True):
     files: dict[str, bytes] = {}  # further files to lay into the working directory
     memory: int | None = None  # bytes; None for what the machine has
     network: bool = False
+    gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
 
 
 class Outcome(Data, frozen=True, kw_only=True):

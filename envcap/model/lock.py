@@ -5,6 +5,7 @@ from typing import Literal
 from envcap.model.evaluation import Declaration, Run
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Data, Table
 
 # How far it is certain that a package's file is what is installed: `proven` by the RECORD inside it, found by its name
@@ -132,3 +133,4 @@ class Lock(Data, frozen=True, kw_only=True):
     conda: list[CondaPackage] = []
     gaps: list[Gap] = []
     conflicts: list[Conflict] = []
+    numerics: Numerics = Numerics()

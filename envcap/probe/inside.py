@@ -9,9 +9,9 @@ _FILE = ".envcap-probe.pyz"
 _SECONDS = 120.0
 
 
-def probe_task() -> Task:
+def probe_task(*, gpus: list[str] | None = None) -> Task:
     """Give the task: the same program that described the live environment at freeze."""
-    return Task(command=["python", "-B", _FILE], files={_FILE: pack()}, timeout=_SECONDS)
+    return Task(command=["python", "-B", _FILE], files={_FILE: pack()}, timeout=_SECONDS, gpus=gpus)
 
 
 def read_outcome(outcome: Outcome) -> Facts:

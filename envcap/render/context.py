@@ -2,6 +2,7 @@
 
 import re
 
+from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile
 from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OWNER
@@ -61,11 +62,11 @@ def image_environment(lock: Lock) -> dict[str, str]:
         "HOME": "/tmp",  # noqa: S108  (the one place that is writable under a read-only root)
         "LANG": "C.UTF-8",
         "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
+        **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": "/opt/env"}),
     }
-    if lock.conda_prefix is not None:
-        surrounding["CONDA_PREFIX"] = lock.conda_prefix.path
-    else:
-        surrounding["VIRTUAL_ENV"] = "/opt/env"
+    if cuda_of(lock.packages) is not None:
+        # What NVIDIA's container toolkit reads; without them it may hand nothing into the container.
+        surrounding |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
     if _TIMEZONE.fullmatch(lock.system.timezone):
         surrounding["TZ"] = lock.system.timezone
     recorded = {name: value for name, value in lock.system.environment.items() if name != "PATH"}  # the image's own

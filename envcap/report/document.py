@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from envcap.dependencies import roots
 from envcap.errors import EnvcapError
 from envcap.model.difference import Comparison
+from envcap.model.examination import Examination
 from envcap.model.image import Context, Image
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement
@@ -43,6 +45,11 @@ def judgement_document(judgement: Judgement) -> str:
 def comparison_document(comparison: Comparison) -> str:
     """Give every difference between two environments, and what was not compared."""
     return _encode({"format": _FORMAT, **msgspec.to_builtins(comparison)})
+
+
+def examination_document(examinations: Sequence[Examination]) -> str:
+    """Give every point that was examined on this machine."""
+    return _encode({"format": _FORMAT, "points": list(examinations)})
 
 
 def error_document(error: EnvcapError, *, exit_code: int) -> str:

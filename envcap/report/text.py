@@ -6,6 +6,7 @@ from pathlib import Path
 from envcap.model.gap import Gap
 from envcap.model.image import Context, Image
 from envcap.model.lock import Base, Code, Lock, Package
+from envcap.model.numerics import Numerics
 from envcap.model.verdict import Check, Judgement, Verdict
 from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
@@ -39,6 +40,7 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
         "packages": _packages(lock.packages),
         "system": f"{system.distribution} {system.version}, {system.libc} {system.libc_version}, {system.architecture}",
         "hardware": ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]),
+        "numerics": _numerics(lock.numerics),
         "base": _base(lock.base),
         "code": _code(lock.code),
         "data": "; ".join(f"{item.path} ({item.files} files, {item.size:,} bytes)" for item in lock.data) or "none",
@@ -129,6 +131,14 @@ def _conda(lock: Lock) -> _LINES:
 
 def _base(base: Base) -> str:
     return f"{base.reference}@{base.digest[:19]}…" if base.digest else f"{base.reference}, digest unknown"
+
+
+def _numerics(numerics: Numerics) -> str:
+    libraries = [
+        f"{one.version or one.name}{f', kernel {one.kernel}' if one.kernel else ''}, {one.threads} threads"
+        for one in numerics.libraries
+    ]
+    return "; ".join([f"{len(numerics.operations)} operations fingerprinted", *libraries])
 
 
 def _code(code: Code) -> str:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from envcap.compare.environment import compare_environment
-from envcap.model.facts import Distribution, Facts
+from envcap.model.facts import Distribution, Facts, GpuSlice
 from envcap.model.lock import Lock
 from envcap.model.verdict import Finding
 
@@ -90,6 +90,26 @@ def test_what_belongs_to_one_machine_is_not_compared(sample_lock: Lock) -> None:
         inside,
         interpreter=replace(inside.interpreter, build="another build", kind="system", flags={}),
         system=replace(inside.system, kernel="5.4", umask="077", timezone="UTC", environment={}),
-        hardware=replace(inside.hardware, cpu="another", gpus=[]),
+        hardware=replace(inside.hardware, cpu="another", cores=1, memory=1),
     )
     assert compare_environment(sample_lock, other) == []
+
+
+def test_another_gpu_is_told_and_is_no_fault_of_the_image(sample_lock: Lock) -> None:
+    replace, inside = msgspec.structs.replace, facts(sample_lock)
+    card = replace(
+        inside.hardware.gpus[0],
+        name="Other",
+        mig=True,
+        slices=[GpuSlice(profile="1g.10gb", memory=1, multiprocessors=16)],
+    )
+    other = replace(inside, hardware=replace(inside.hardware, gpus=[card], driver="1.0", instruction_sets=["avx2"]))
+    findings = compare_environment(sample_lock, other)
+    assert {item.subject: item.observed for item in findings} == {
+        "gpus": "Other (9.0, MIG 1g.10gb)",
+        "driver": "1.0",
+        "instruction sets": "avx2",
+    }
+    assert not any(item.fatal for item in findings)
+    hidden = replace(inside, hardware=replace(inside.hardware, gpus=[replace(card, visible=False)]))
+    assert compare_environment(sample_lock, hidden)[0].observed == "none"

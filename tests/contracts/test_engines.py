@@ -16,6 +16,7 @@ import pytest
 
 from envcap.engines import ENGINES
 from envcap.engines.engine import Engine
+from envcap.engines.inspection import inspect_engine
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile, Image, Mount, Outcome, Task
 from envcap.model.progress import Progress, say_nothing
@@ -238,3 +239,12 @@ def test_two_builds_of_one_tag_at_once_both_succeed(engine: Engine, base_image: 
         images = list(pool.map(build, [tmp_path / "one", tmp_path / "two"]))
     assert {image.lock_sha256 for image in images} == {"c" * 64}
     assert engine.find("envcap/contract:twice") is not None
+
+
+def test_a_gpu_that_the_engine_cannot_give_is_named(engine: Engine, image: Image, tmp_path: Path) -> None:
+    if engine.name != "docker" or "nvidia" in inspect_engine().runtimes:
+        run(engine, image, "write", tmp_path, gpus=[])  # this machine's own are there for whoever runs on it
+        return
+    with pytest.raises(NotRunError, match="no NVIDIA runtime") as raised:
+        run(engine, image, "write", tmp_path, gpus=[])
+    assert "nvidia-container-toolkit" in raised.value.hint

@@ -215,3 +215,12 @@ def test_stopping_a_build_or_a_verify_in_the_venv_engine(small: Any) -> None:
     stopped = small.stop_when("inside", "verify", "--engine", "venv")
     assert stopped.code == 130
     assert list((small.project.parent / "scratch").iterdir()) == []
+
+
+def test_gpus_that_are_none(small: Any) -> None:
+    small.ok("freeze")
+    small.ok("build", "--engine", "venv")
+    wrong = small("verify", "--engine", "venv", "--gpus", "the big one")
+    assert wrong.code == 2
+    assert "`the big one` names no GPUs" in wrong.err
+    small.ok("verify", "--engine", "venv", "--gpus", "none")

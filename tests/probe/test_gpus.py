@@ -1,14 +1,16 @@
 """GPUs, through the real binding and a small C library that answers as NVML does."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from envcap.model.facts import Facts, Gpu
+from envcap.model.facts import Facts, Gpu, GpuSlice
 from envcap.model.gap import Gap
 from envcap.probe.handover import probe_host
 from envcap.probe.target.gaps import Gaps
@@ -16,6 +18,7 @@ from envcap.probe.target.gpus import cuda_version, describe_gpus
 
 # nvml.h of the NVIDIA driver: return codes 3 not supported, 4 no permission, 18 library/driver mismatch.
 _NVML = r"""
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 static int told(const char *name, int otherwise) { char *v = getenv(name); return v ? atoi(v) : otherwise; }
@@ -27,13 +30,31 @@ int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 12080; return 0
 int nvmlDeviceGetCount_v2(unsigned *count) { *count = told("FAKE_COUNT", 1); return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = (void *)(size_t)(index + 1); return 0; }
 int nvmlDeviceGetName(void *device, char *text, unsigned size)
-{ strncpy(text, "NVIDIA H100 80GB HBM3", size); return 0; }
+{ strncpy(text, (size_t)device > 100 ? "NVIDIA H100 80GB HBM3 MIG 1g.10gb" : "NVIDIA H100 80GB HBM3", size);
+  return 0; }
 int nvmlDeviceGetMemoryInfo(void *device, unsigned long long *memory)
 { memory[0] = 85520809984ULL; memory[1] = memory[2] = 0; return told("FAKE_MEMORY", 0); }
 int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
 int nvmlDeviceGetMigMode(void *device, unsigned *now, unsigned *next)
 { *now = *next = 1; return told("FAKE_MIG", 0); }
 int nvmlDeviceGetEccMode(void *device, int *now, int *next) { *now = 1; *next = 0; return told("FAKE_ECC", 0); }
+int nvmlDeviceGetUUID(void *device, char *text, unsigned size)
+{ sprintf(text, (size_t)device > 100 ? "MIG-%04d-canary" : "GPU-%04d-canary", (int)(size_t)device);
+  return told("FAKE_UUID", 0); }
+int nvmlDeviceGetNumGpuCores(void *device, unsigned *n) { *n = 16896; return told("FAKE_MORE", 0); }
+int nvmlDeviceGetComputeMode(void *device, int *mode) { *mode = 3; return told("FAKE_MORE", 0); }
+int nvmlDeviceGetPowerManagementLimit(void *device, unsigned *n) { *n = 700000; return told("FAKE_MORE", 0); }
+int nvmlDeviceGetMaxClockInfo(void *device, int type, unsigned *n)
+{ *n = type == 2 ? 2619 : 1980; return told("FAKE_MORE", 0); }
+int nvmlDeviceGetMaxPcieLinkGeneration(void *device, unsigned *n) { *n = 5; return told("FAKE_MORE", 0); }
+int nvmlDeviceGetMaxPcieLinkWidth(void *device, unsigned *n) { *n = 16; return told("FAKE_MORE", 0); }
+int nvmlDeviceGetVbiosVersion(void *device, char *text, unsigned size)
+{ strncpy(text, "96.00.74.00.01", size); return told("FAKE_MORE", 0); }
+int nvmlDeviceGetMaxMigDeviceCount(void *device, unsigned *n) { *n = 7; return 0; }
+int nvmlDeviceGetMigDeviceHandleByIndex(void *device, unsigned index, void **part)
+{ *part = (void *)(size_t)(101 + index); return index < told("FAKE_SLICES", 2) ? 0 : 6; }
+int nvmlDeviceGetAttributes_v2(void *device, unsigned *a)
+{ memset(a, 0, 40); a[0] = 16; ((unsigned long long *)a)[4] = 9984; return 0; }
 const char *nvmlErrorString(int code) { return "words of the fake library"; }
 """
 
@@ -60,11 +81,55 @@ def _gaps(facts: Facts) -> list[Gap]:
     return [gap for gap in facts.gaps if gap.where == "hardware"]
 
 
-def test_an_h100_under_every_python(interpreter: Path, nvml: Path) -> None:
+def test_an_h100_in_slices_under_every_python(interpreter: Path, nvml: Path) -> None:
     facts = _probe(interpreter, nvml)
     hardware = facts.hardware
     assert (hardware.driver, hardware.cuda_driver) == ("570.86.10", "12.8")
+    piece = GpuSlice(profile="1g.10gb", memory=9984 << 20, multiprocessors=16)
+    digest = hashlib.sha256(b"GPU-0001-canary").hexdigest()[:12]
     assert hardware.gpus == [
+        Gpu(
+            name="NVIDIA H100 80GB HBM3",
+            memory=85520809984,
+            compute_capability="9.0",
+            mig=True,
+            ecc=True,
+            uuid_digest=digest,
+            multiprocessors=132,
+            compute_mode="exclusive-process",
+            power_limit=700,
+            graphics_clock=1980,
+            memory_clock=2619,
+            pcie_generation=5,
+            pcie_width=16,
+            vbios="96.00.74.00.01",
+            slices=[piece, piece],
+        )
+    ]
+    assert _gaps(facts) == []
+    assert b"canary" not in msgspec.json.encode(facts)  # an identifier names one machine
+
+
+@pytest.mark.parametrize(
+    ("setting", "visible"),
+    [
+        ("1", [False, True]),
+        ("-1", [False, False]),
+        ("GPU-0002", [False, True]),
+        ("MIG-0101", None),
+        ("0,1", [True, True]),
+    ],
+)
+def test_what_cuda_would_show(setting: str, visible: list[bool] | None, nvml: Path) -> None:
+    env = {"LD_LIBRARY_PATH": str(nvml), "FAKE_COUNT": "2", "CUDA_VISIBLE_DEVICES": setting}
+    gpus = probe_host(Path(sys.executable), env=env).hardware.gpus
+    # The small library gives both cards slices of the same names, so that one of them names neither.
+    assert [gpu.visible for gpu in gpus] == (visible or [False, False])
+
+
+def test_an_old_driver_that_knows_only_the_main_facts(nvml: Path) -> None:
+    facts = _probe(Path(sys.executable), nvml, FAKE_MORE=13, FAKE_UUID=3, FAKE_SLICES=0)
+    assert facts.hardware.gpus == [
         Gpu(name="NVIDIA H100 80GB HBM3", memory=85520809984, compute_capability="9.0", mig=True, ecc=True)
     ]
     assert _gaps(facts) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Package
 from envcap.render.context import default_tag, image_environment, render
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 
@@ -435,3 +435,12 @@ def test_a_variable_name_is_checked(name: str) -> None:
     else:
         with pytest.raises(RefusedError):
             check_variable_name(name)
+
+
+def test_cuda_from_wheels_asks_the_container_toolkit_for_the_gpu(sample_lock: Lock) -> None:
+    wheel = sample_lock.packages[0].wheel
+    runtime = Package(name="nvidia-cuda-runtime-cu12", version="12.8.57", wheel=wheel)
+    assert "NVIDIA_VISIBLE_DEVICES" not in image_environment(sample_lock)
+    environment = image_environment(replace(sample_lock, packages=[*sample_lock.packages, runtime]))
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"

@@ -3,10 +3,8 @@
 import os
 
 from .gaps import Gaps
-
-TYPE_CHECKING = False  # as in `typing`, which is dear to import
-if TYPE_CHECKING:
-    import types
+from .nvidia import Nvml, add_unknown, describe_device, words_of
+from .visible import visible_devices
 
 _LIBRARY = "libnvidia-ml.so.1"
 
@@ -23,57 +21,34 @@ def describe_gpus(gaps: Gaps) -> "dict[str, object]":
         # Not at the top: it takes a tenth of a second, and most machines have no such driver.
         import pynvml  # type: ignore[import-untyped, unused-ignore]
     except (ImportError, SyntaxError, OSError) as error:
-        _add_unknown("gpus", "NVML cannot be used: {}".format(error), gaps)
+        add_unknown("gpus", "NVML cannot be used: {}".format(error), gaps)
         return nothing
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        _add_unknown("gpus", "NVML does not start: {}".format(_words(error)), gaps)
+        add_unknown("gpus", "NVML does not start: {}".format(words_of(error)), gaps)
         return nothing
     # No nvmlShutdown: the process ends soon, and one that fails would cost the answer.
-    return _Nvml(pynvml, gaps).describe()
+    return _describe(Nvml(pynvml, gaps))
 
 
-class _Nvml:
-    """Questions to an initialised NVML. Whatever it refuses is None, and a Gap unless the hardware just lacks it."""
-
-    def __init__(self, nvml: "types.ModuleType", gaps: Gaps) -> None:
-        self._nvml = nvml
-        self._gaps = gaps
-
-    def describe(self) -> "dict[str, object]":
-        driver = self._ask("driver", "nvmlSystemGetDriverVersion")
-        cuda = self._ask("cuda-driver", "nvmlSystemGetCudaDriverVersion_v2")
-        count = self._ask("gpus", "nvmlDeviceGetCount")
-        gpus = []
-        for index in range(count if isinstance(count, int) else 0):
-            handle = self._ask("gpu {}".format(index), "nvmlDeviceGetHandleByIndex", index)
-            if handle is not None:
-                gpus.append(self._device("gpu {} ".format(index), handle))
-        return {"gpus": gpus, "driver": _text(driver) or None, "cuda-driver": cuda_version(cuda)}
-
-    def _device(self, subject: str, handle: object) -> "dict[str, object]":
-        name = self._ask(subject + "name", "nvmlDeviceGetName", handle)
-        memory = self._ask(subject + "memory", "nvmlDeviceGetMemoryInfo", handle)
-        capability = self._ask(subject + "compute capability", "nvmlDeviceGetCudaComputeCapability", handle)
-        # Both answer [current, pending]; hardware without them answers "not supported".
-        mig = self._ask(subject + "mig", "nvmlDeviceGetMigMode", handle, absent_is_normal=True)
-        ecc = self._ask(subject + "ecc", "nvmlDeviceGetEccMode", handle, absent_is_normal=True)
-        return {
-            "name": _text(name),
-            "memory": int(getattr(memory, "total", 0)),
-            "compute-capability": "{}.{}".format(*capability) if isinstance(capability, (list, tuple)) else "",
-            "mig": bool(mig[0]) if isinstance(mig, (list, tuple)) else False,
-            "ecc": bool(ecc[0]) if isinstance(ecc, (list, tuple)) else None,
-        }
-
-    def _ask(self, subject: str, function: str, *arguments: object, absent_is_normal: bool = False) -> object:
-        try:
-            return getattr(self._nvml, function)(*arguments)
-        except (self._nvml.NVMLError, AttributeError, UnicodeDecodeError) as error:
-            if not (absent_is_normal and isinstance(error, self._nvml.NVMLError_NotSupported)):
-                _add_unknown(subject, "NVML answers: {}".format(_words(error)), self._gaps)
-            return None
+def _describe(nvml: Nvml) -> "dict[str, object]":
+    driver = nvml.text("driver", "nvmlSystemGetDriverVersion")
+    cuda = nvml.ask("cuda-driver", "nvmlSystemGetCudaDriverVersion_v2")
+    count = nvml.number("gpus", "nvmlDeviceGetCount", may_lack=False)
+    gpus, uuids = [], []
+    for index in range(count or 0):
+        subject = "gpu {} ".format(index)
+        handle = nvml.ask(subject.strip(), "nvmlDeviceGetHandleByIndex", index)
+        if handle is not None:
+            gpu, own = describe_device(nvml, subject, handle)
+            gpus.append(gpu)
+            uuids.append(own)
+    names = [str(gpu["name"]) for gpu in gpus]
+    setting, order = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER")
+    for number, visible in enumerate(visible_devices(uuids, names, setting, order)):
+        gpus[number]["visible"] = visible
+    return {"gpus": gpus, "driver": driver or None, "cuda-driver": cuda_version(cuda)}
 
 
 def cuda_version(number: object) -> "str | None":
@@ -97,23 +72,3 @@ def _library_loads() -> bool:
             return False
         raise
     return True
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):  # nvidia-ml-py before 11.515
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else ""
-
-
-def _words(error: Exception) -> str:
-    words = str(error)
-    return words[2:-1] if words.startswith("b'") else words  # the binding may print bytes of nvmlErrorString so
-
-
-def _add_unknown(subject: str, reason: str, gaps: Gaps) -> None:
-    gaps.add(
-        "hardware",
-        subject,
-        reason=reason,
-        consequence="a difference in results cannot be laid to another GPU or driver",
-    )

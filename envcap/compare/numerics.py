@@ -1,0 +1,75 @@
+"""Two fingerprints: which operations compute otherwise, and what that points to. Pure.
+
+What each pattern means was measured: masking AVX-512 in numpy changes `exp` and `log` only, another OpenBLAS kernel
+changes products and what is built on them only.
+"""
+
+from envcap.model.numerics import Numerics
+from envcap.model.verdict import Finding
+
+_PRODUCTS = ("matmul", "matvec", "dot", "solve", "eigenvalues", "conv2d")
+_FUNCTIONS = ("exp", "log", "sin", "softmax")
+
+
+def compare_numerics(frozen: Numerics, observed: Numerics) -> list[Finding]:
+    """List what differs, none of it fatal: libraries, their kernels and threads, and the operations that changed."""
+    if not frozen.operations or not observed.operations:
+        return []
+    changed = changed_operations(frozen, observed)
+    pairs = {
+        "libraries": (_libraries(frozen), _libraries(observed)),
+        "numpy features": (" ".join(frozen.features), " ".join(observed.features)),
+        **{
+            name: (frozen.settings.get(name, "missing"), observed.settings.get(name, "missing"))
+            for name in {**frozen.settings, **observed.settings}
+        },
+    }
+    found = [
+        Finding(where="numerics", subject=subject, frozen=one, observed=other)
+        for subject, (one, other) in pairs.items()
+        if one != other
+    ]
+    if changed:
+        observed_text = f"{len(changed)} compute otherwise ({', '.join(changed)}): {meaning_of(changed)}"
+        total = f"{len(frozen.operations)} operations"
+        found.append(Finding(where="numerics", subject="fingerprint", frozen=total, observed=observed_text))
+    return found
+
+
+def changed_operations(frozen: Numerics, observed: Numerics) -> list[str]:
+    """List the operations that both sides have and that gave other bits."""
+    both = frozen.operations.keys() & observed.operations.keys()
+    return sorted(name for name in both if frozen.operations[name] != observed.operations[name])
+
+
+def meaning_of(changed: list[str]) -> str:
+    """Say what the pattern of changed operations points to."""
+    kinds = {_kind(name) for name in changed}
+    if any(name.startswith("torch cuda") for name in changed) and all("cuda" in name for name in changed):
+        return "another GPU, CUDA library or precision mode (TF32)"
+    if kinds == {"product"}:
+        return "another BLAS, or another kernel of it"
+    if kinds == {"function"}:
+        return "another instruction set or mathematical library"
+    if "random" in kinds:
+        return "another release of numpy, whose random numbers changed"
+    return "other builds of the libraries, or another processor"
+
+
+def _kind(operation: str) -> str:
+    words = set(operation.split())
+    if words.intersection(_PRODUCTS):
+        return "product"
+    if words.intersection(_FUNCTIONS):
+        return "function"
+    return "random" if "random" in words else "other"
+
+
+def _libraries(numerics: Numerics) -> str:
+    """Name them by what they are, not by their files: a bundled library's file name holds a digest of its build."""
+    shown = {
+        f"{one.version or one.name.partition('-')[0].partition('.')[0]}"
+        f"{f' {one.kernel}' if one.kernel else ''}{f' ({one.threads} threads)' if one.threads else ''}"
+        for one in numerics.libraries
+    }
+    return ", ".join(sorted(shown)) or "none"
