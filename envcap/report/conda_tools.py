@@ -1,5 +1,6 @@
 """A lock as the lock files of conda-lock and pixi, written by their own libraries: the extra `envcap[conda]`."""
 
+import hashlib
 import re
 import tempfile
 from pathlib import Path
@@ -61,7 +62,7 @@ def describe_conda_lock(lock: Lock) -> str:
         if package.wheel.url is not None
     ]
     meta = LockMeta(
-        content_hash={platform: lock.code.archive},
+        content_hash={platform: _content_hash(lock)},
         channels=[Channel(url=channel, used_env_vars=frozenset()) for channel in _channels(lock)],
         platforms=[platform],
         sources=[],
@@ -124,6 +125,11 @@ def describe_pixi_lock(lock: Lock) -> str:
 
 def _channels(lock: Lock) -> list[str]:
     return list(dict.fromkeys(package.channel for package in lock.conda))
+
+
+def _content_hash(lock: Lock) -> str:
+    """Give what stands for the specs that a solver would have read: here they are the archives themselves."""
+    return hashlib.sha256("\n".join(package.sha256 for package in lock.conda).encode()).hexdigest()
 
 
 def _dependencies(package: CondaPackage) -> dict[str, str]:

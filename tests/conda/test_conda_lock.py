@@ -20,6 +20,7 @@ from envcap.export import FORMATS
 from envcap.model.facts import Conda, CondaRecord, Distribution, Facts
 from envcap.model.image import ContextFile
 from envcap.model.lock import Lock
+from envcap.pins.base_image import candidate_references
 from envcap.render.context import image_environment, render
 
 # conda-lock brings a copy of conda with it, which both warn of their own parts.
@@ -215,6 +216,16 @@ def test_conda_records_are_compared(conda_lock: Lock) -> None:
     assert (missing.subject, missing.observed) == ("python", "missing")
     assert (extra.subject, extra.frozen) == ("pythons", "missing")
     assert compare_environment(conda_lock, facts(conda_lock, sha256="0" * 64))
+
+
+@pytest.mark.parametrize(("version", "image"), [("3.8.18", "3.11"), ("3.9.18", "3.11"), ("3.10.13", "3.10.13")])
+def test_the_base_can_run_what_installs_the_archives(version: str, image: str, conda_lock: Lock) -> None:
+    """It needs Python 3.10; the environment's own Python comes with conda's packages, whatever the base has."""
+    seen = facts(conda_lock)
+    seen = replace(seen, interpreter=replace(seen.interpreter, version=version))
+    assert candidate_references(seen)[0] == f"python:{image}-slim-bookworm"
+    plain = replace(seen, interpreter=replace(seen.interpreter, kind="venv"))
+    assert candidate_references(plain)[0] == f"python:{version}-slim-bookworm"
 
 
 # What is exported

@@ -144,6 +144,11 @@ def test_pixi_keeps_its_specs_in_the_record(tmp_path: Path) -> None:
     assert conda.tool == "unknown"
 
 
+def test_a_package_called_pixi_is_not_pixis_trace(tmp_path: Path) -> None:
+    prefix = make_prefix(tmp_path, CONDA, RECORD, **{"pixi-0.63.0-0.json": json.dumps({**RECORD, "name": "pixi"})})
+    assert described(prefix)[0].tool == "conda"
+
+
 def test_a_folder_that_is_no_prefix(tmp_path: Path) -> None:
     assert describe_conda(str(tmp_path), Gaps()) == (None, {})
 

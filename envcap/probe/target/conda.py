@@ -10,6 +10,7 @@ from .files import read, text_or_none
 from .gaps import Gaps
 
 _LARGEST = 1 << 28  # bytes of one record: packages with a hundred thousand files have tens of megabytes
+_PIXI = {"pixi", "pixi_env_prefix"}  # files that only it leaves beside the records
 _METADATA = (".dist-info/METADATA", ".egg-info/PKG-INFO", ".egg-info")
 
 
@@ -46,7 +47,7 @@ def describe_conda(prefix: str, gaps: Gaps) -> "tuple[dict[str, object] | None, 
             record["requested"] = asked.get(str(record["name"]), [])
         records.append(record)
         owners.update(dict.fromkeys(metadata_of(files), str(record["name"])))
-    tool = "pixi" if any(name.startswith("pixi") for name in names) else tool_of(history)
+    tool = "pixi" if _PIXI.intersection(names) else tool_of(history)
     variables = parse_state(text_or_none(os.path.join(folder, "state")))
     return {"tool": tool, "records": records, "variables": variables}, owners
 
