@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envcap import lockfile
+from envcap.compare.contents import contents_of_facts, contents_of_lock
+from envcap.compare.differences import find_differences
 from envcap.compare.environment import compare_environment
 from envcap.conda_trust import complaints_about_conda, is_usable_prefix
 from envcap.errors import NotRunError, RefusedError
@@ -22,6 +24,7 @@ from envcap.model.image import ContextFile
 from envcap.model.lock import Lock
 from envcap.pins.base_image import candidate_references
 from envcap.render.context import image_environment, render
+from envcap.report.text import describe_freeze
 
 # conda-lock brings a copy of conda with it, which both warn of their own parts.
 pytestmark = [
@@ -216,6 +219,19 @@ def test_conda_records_are_compared(conda_lock: Lock) -> None:
     assert (missing.subject, missing.observed) == ("python", "missing")
     assert (extra.subject, extra.frozen) == ("pythons", "missing")
     assert compare_environment(conda_lock, facts(conda_lock, sha256="0" * 64))
+
+
+def test_a_lock_and_its_environment_do_not_differ_in_packages(conda_lock: Lock) -> None:
+    lock, live = contents_of_lock(conda_lock), contents_of_facts(facts(conda_lock), settings=None)
+    areas = {"packages", "conda", "python"}
+    assert not [one for one in find_differences(lock, live) if one.area in areas]
+    other = contents_of_facts(facts(conda_lock, version="3.11.8"), settings=None)
+    assert [one.subject for one in find_differences(lock, other) if one.area in areas] == ["python"]
+
+
+def test_the_summary_names_the_prefix(conda_lock: Lock) -> None:
+    text = describe_freeze(conda_lock, Path("pylock.train.toml"), LOCK_SHA256)
+    assert "2 archives pinned by sha256, for /home/user/miniforge3/envs/train, with edited files" in text
 
 
 @pytest.mark.parametrize(("version", "image"), [("3.8.18", "3.11"), ("3.9.18", "3.11"), ("3.10.13", "3.10.13")])
