@@ -102,7 +102,7 @@ def _require_new(folder: Path) -> None:
 @contextmanager
 def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[str, str], tell: Tell) -> Iterator[Path]:
     """Write the whole context to a folder that is gone afterwards. Files are linked from the cache where possible."""
-    from envcap.pins.configuration import read_configuration
+    from envcap.pins.declared import read_every_index
     from envcap.pins.download import fetch
     from envcap.pins.session import open_session
 
@@ -110,7 +110,8 @@ def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[st
     cache.root.mkdir(parents=True, exist_ok=True)
     packages = [*lock.packages, *_conda_archives(lock)]
     tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
-    with closing(open_session(read_configuration(Path(sys.executable)))) as session:
+    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
+    with closing(open_session(configuration)) as session:
         files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
     if lock.conda_prefix is not None and lock.conda_prefix.edits is not None:
         edits = lock.conda_prefix.edits

@@ -11,6 +11,7 @@ import msgspec
 from envcap.errors import WrongUsageError
 from envcap.model.evaluation import Declaration, Tolerance
 from envcap.model.struct import Table
+from envcap.redact import holds_credentials, redact_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,7 +100,19 @@ def declare(configuration: ConfigurationTable, override: Override) -> Declaratio
         tolerance=configuration.tolerance,
     )
     check_declaration(declaration)
+    _refuse_credentials(declaration.command)
     return declaration
+
+
+def _refuse_credentials(command: Sequence[str]) -> None:
+    """Raise WrongUsageError for a word with a login in it: left out of the lock, the command would not run again."""
+    for word in command:
+        if holds_credentials(word):
+            raise WrongUsageError(
+                f"The command holds an address with credentials: `{redact_text(word)}`.",
+                hint="The lock, the image and every report repeat the command. Let the program read the login from an "
+                "environment variable or from a file outside the project.",
+            )
 
 
 def parse_duration(text: str | float) -> float:

@@ -85,12 +85,13 @@ def _learn(
     from envcap.pins.base_image import resolve_base
     from envcap.pins.conda import pin_conda
     from envcap.pins.conda_gaps import activation_gaps
-    from envcap.pins.configuration import read_configuration as read_pip_configuration
+    from envcap.pins.declared import read_every_index
     from envcap.pins.pip import pin
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     data = measure_data(project, declaration.data)
-    configuration, cache = read_pip_configuration(Path(facts.executable)), download_cache(environ)
+    configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
+    cache = download_cache(environ)
     conda = pin_conda(facts, configuration=configuration, store=store, cache=cache, tell=tell)
     facts = conda.facts
     tell(Progress(kind="step", text=f"pinning {sum(one.conda is None for one in facts.distributions)} packages"))

@@ -16,7 +16,7 @@ from envcap.atomic import write_bytes
 from envcap.errors import RefusedError, StrictError, WrongUsageError
 from envcap.model.lock import Lock
 from envcap.tables import FORMAT, from_document, to_document
-from envcap.trust import LOCK_NAME, check_lock
+from envcap.trust import LOCK_NAME, check_lock, is_wheel_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,6 +88,13 @@ def parse(content: bytes, *, source: str) -> Lock:
     except msgspec.ValidationError as error:
         detail = re.sub(r"`\$\.?", "`", str(error))
         raise RefusedError(f"`{source}` is not a valid lock: {detail}.", hint=_FREEZE_AGAIN) from error
+    for package in lock.packages:  # before packaging reads the name: it would expand every tag that it stands for
+        if not is_wheel_name(package.wheel.name):
+            raise RefusedError(
+                f"`{source}`: the file of `{package.name}` is called `{package.wheel.name[:200]}`, "
+                "which is no name of a wheel.",
+                hint=_FREEZE_AGAIN,
+            )
     _validate_pylock(document, source=source)
     _check_digest(content, source=source)
     check_lock(lock, source=source)

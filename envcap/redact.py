@@ -49,6 +49,11 @@ def redact_text(text: str) -> str:
     return _URL_IN_TEXT.sub(clean, text)
 
 
+def holds_credentials(text: str) -> bool:
+    """Tell whether `redact_text` would take anything out of `text`."""
+    return redact_text(text) != text
+
+
 def _split_at_path(url: str) -> tuple[str, str]:
     """Split before the path, so that a host is never taken for a segment of it."""
     match = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*", url)

@@ -38,8 +38,10 @@ class Relations(Data, frozen=True, kw_only=True):
 def relate(facts: Facts) -> Relations:
     """Give how the distributions depend on each other (core metadata specification; markers as PEP 508 has them).
 
-    An extra counts when another distribution asks for it: which ones a person asked for is recorded nowhere. A line
-    that cannot be understood becomes a Gap, and the rest still counts.
+    An extra counts when another distribution asks for it. Which ones a person asked for is recorded nowhere, and that
+    all an extra requires is installed proves nothing: it may be there for its own sake. Only what is certain is given,
+    so what came with `pip install "name[extra]"` stands alone. A line that cannot be understood becomes a Gap, and the
+    rest still counts.
     """
     return _Reader(facts).read()
 

@@ -3,6 +3,7 @@
 A lock is someone else's program. Its strings become file names, lines of requirements.txt, arguments and mounts.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -28,6 +29,8 @@ _STEERING = re.compile(
 # They end a line or steer a terminal; surrogates stand for bytes that are no text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _LONGEST_SHOWN = 200
+_LONGEST_NAME = 255
+MOST_TAGS = 4096  # who expands more of them than any wheel has does nothing else for long
 
 
 def check_lock(lock: Lock, *, source: str) -> None:
@@ -80,7 +83,7 @@ def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
     names: set[str] = set()
     for package in packages:
         wheel = package.wheel
-        if _WHEEL.fullmatch(wheel.name) is None:
+        if not is_wheel_name(wheel.name):
             yield f"the file of `{package.name}` is called {_show(wheel.name)}, which is no name of a wheel"
         if wheel.url is not None and _ADDRESS.fullmatch(wheel.url) is None:
             yield f"`{package.name}` is to come from {_show(wheel.url)}, which is no web address"
@@ -109,6 +112,16 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
     for run in lock.runs:
         for artifact in run.artifacts:
             yield f"the artifact {_show(artifact.path)}", artifact.sha256
+
+
+def is_wheel_name(name: str) -> bool:
+    """Tell whether a lock may hold a wheel of that file name; 255 bytes are what file systems take."""
+    return len(name) <= _LONGEST_NAME and _WHEEL.fullmatch(name) is not None and count_tags(name) <= MOST_TAGS
+
+
+def count_tags(name: str) -> int:
+    """Give for how many tags the name of a wheel stands, or a compressed tag: the product of its last three parts."""
+    return math.prod(part.count(".") + 1 for part in name.removesuffix(".whl").split("-")[-3:])
 
 
 def is_variable_name(name: str) -> bool:

@@ -228,3 +228,18 @@ def test_a_command_without_words() -> None:
         declare(ConfigurationTable(), Override(command=[""]))
     with pytest.raises(WrongUsageError, match="NUL"):
         declare(ConfigurationTable(), Override(command=["echo", "\0"]))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["https://user:s3cr3t@example.org/", "x = read('https://example.org/a?token=s3cr3t')", "--from=ftp://s3cr3t@h/"],
+)
+def test_a_command_with_credentials_is_refused_and_not_shown(word: str) -> None:
+    with pytest.raises(WrongUsageError, match="holds an address with credentials") as caught:
+        declare(ConfigurationTable(), Override(command=["python", "evaluate.py", word]))
+    assert "s3cr3t" not in caught.value.message + caught.value.hint
+
+
+def test_a_plain_address_in_a_command_is_kept() -> None:
+    command = ["python", "evaluate.py", "--data", "https://example.org/data?page=1", "--max-tokens=5"]
+    assert declare(ConfigurationTable(), Override(command=command)).command == command

@@ -491,3 +491,11 @@ def test_strict_lists_every_gap(sample_lock: Lock) -> None:
     with pytest.raises(StrictError, match=r"code `\.env`") as strict:
         lockfile.require_no_gaps(sample_lock, strict=True)
     assert strict.value.exit_code == 3
+
+
+def test_a_wheel_name_that_stands_for_tags_without_end_is_refused(sample_lock: Lock) -> None:
+    """Reading it would expand each part with each other one: hours for a name of some kilobytes."""
+    name = "-".join([".".join(f"a{number}" for number in range(400))] * 3)
+    content = lockfile.dump(sample_lock).replace(b"alpha-1.0-py3-none-any.whl", f"alpha-1.0-{name}.whl".encode())
+    with pytest.raises(RefusedError, match="no name of a wheel"):
+        lockfile.parse(content, source="pylock.toml")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.redact import is_secret_name, redact_text, strip_credentials
+from envcap.redact import holds_credentials, is_secret_name, redact_text, strip_credentials
 
 CANARY = "c4n4ry"
 HIDING_PLACES = [
@@ -158,3 +158,26 @@ def test_secret_names(name: str) -> None:
 )
 def test_plain_names(name: str) -> None:
     assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize("address", HIDING_PLACES)
+def test_what_was_stripped_holds_nothing_more(address: str) -> None:
+    assert holds_credentials(address)
+    assert not holds_credentials(strip_credentials(address))
+
+
+@given(
+    st.lists(
+        st.sampled_from([*HIDING_PLACES, "https://example.org/x", "a@b", "git@example.org:x", " ", "\n", "'", '"'])
+    )
+)
+def test_of_many_addresses_no_canary_survives(pieces: list[str]) -> None:
+    """However they are strung together in a log, with a blank or a line between them."""
+    for between in (" ", "\n", '", "', "\t(", "> <"):
+        assert CANARY not in redact_text(between.join(pieces))
+
+
+@given(st.text())
+def test_what_holds_credentials_is_what_is_redacted(text: str) -> None:
+    assert holds_credentials(text) == (redact_text(text) != text)
+    assert not holds_credentials(redact_text(text))

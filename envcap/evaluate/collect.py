@@ -8,6 +8,7 @@ from envcap.config import STDOUT_JSON
 from envcap.errors import NotRunError
 from envcap.metrics import flatten, last_json_object
 from envcap.model.evaluation import Artifact, Declaration, Metric
+from envcap.redact import redact_text
 from envcap.store import file_sha256
 
 _MOST_METRICS = 10_000
@@ -26,7 +27,9 @@ def collect_metrics(folder: Path, declaration: Declaration, *, stdout: str) -> d
     else:
         document = _load(folder / declaration.metrics, declaration.metrics)
     metrics: dict[str, Metric] = {}
-    for name, value in _flatten(document):
+    for written, leaf in _flatten(document):
+        # In the lock and in every report, and the same at freeze and at verify.
+        name, value = redact_text(written), redact_text(leaf) if isinstance(leaf, str) else leaf
         if name in metrics:
             raise NotRunError(f"The metrics name `{name}` twice.", hint=_HINT)
         if not (_is_text(name) and (_is_text(value) if isinstance(value, str) else True)):

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import msgspec
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution
@@ -21,19 +20,24 @@ from envcap.model.struct import Data
 from envcap.pins.classify import describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
 from envcap.pins.damage import Damage, describe_change
-from envcap.pins.identify import distinct, matching
+from envcap.pins.identify import distinct, is_reasonable, matching
 from envcap.pins.offered import Offered, local_path
 from envcap.pins.pages import Offer
 from envcap.pins.patch import make_patch
-from envcap.pins.record import Comparison, Rows, compare_records, installed_rows
+from envcap.pins.record import BROKEN_ZIP, Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, repack
-from envcap.redact import strip_credentials
+from envcap.redact import redact_text, strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
 
+_LONGEST_REASON = 200  # characters; an index may write what it likes
 _CARRIED = (
     "the files installed here are carried beside the lock: the image gets what ran, but nobody else can vouch for it"
 )
 
+_LOST = "the image will not have it"
+_LOST_EDITED = (
+    "the image will not have it, neither as it is here nor as it was published; reinstall it to have it pinned"
+)
 _EDITED = "the image gets the files as they are here, and the result may depend on what was changed in them"
 _UNPROVEN = "the image gets that file, and nobody has shown that its contents are what ran here"
 
@@ -116,8 +120,8 @@ class Carrier:
         try:
             made = repack(distribution, prefix=self._prefix, store=self._store, missing=damage.missing)
         except CannotRepackError as error:
-            gap = _gap(distribution, f"{reason}; its files cannot be carried: {error}", "the image will not have it")
-            return Pinned(gaps=[gap])
+            problem = f"{reason}; its files cannot be carried: {error}"
+            return Pinned(gaps=[_gap(distribution, problem, _LOST_EDITED if change else _LOST)])
         wheel = Wheel(name=made.name, sha256=made.sha256, path=_path_in_lock(made.sha256, made.name), size=made.size)
         package = _package(distribution, wheel, origin="repacked")
         return Pinned(packages=[package], gaps=[_gap(distribution, reason, _EDITED if change else _CARRIED)])
@@ -170,8 +174,8 @@ class Carrier:
         title = f"{subject(distribution)} as installed, against {offer.filename} (sha256 {offer.sha256})"
         try:
             with self._offered.open(offer, what=subject(distribution)) as wheel:
-                patch = make_patch(wheel, Path(distribution.path).parent, damage, title=title)
-        except (BadZipFile, OSError, FileRefusedError) as error:
+                patch = make_patch(wheel, Path(distribution.path).parent, damage, title=title, prefix=self._prefix)
+        except (*BROKEN_ZIP, FileRefusedError) as error:
             return self.repacked(distribution, reason=f"{describe_change(damage)}; its wheel cannot be read: {error}")
         sha256 = self._store.add_bytes(patch, name)
         shown = f"the difference from `{offer.filename}` is in {_path_in_lock(sha256, name)}"
@@ -187,16 +191,29 @@ class Carrier:
         address = strip_credentials(offer.url)
         if address == place(offer.url).url:
             wheel = Wheel(name=offer.filename, sha256=offer.sha256 or "", url=address, size=offer.size)
-            return Pinned(packages=[_package(distribution, wheel, origin=origin, index=offer.index)])
+            package = _package(distribution, wheel, origin=origin, index=offer.index)
+            return Pinned(packages=[package], gaps=_yanked(distribution, offer))
         # The URL works only with a secret in it, which must not be stored.
         received = self._offered.download(offer, what=subject(distribution))
         package = self._kept(distribution, received.path)
-        return Pinned(packages=[msgspec.structs.replace(package, origin=origin, index=offer.index)])
+        package = msgspec.structs.replace(package, origin=origin, index=offer.index)
+        return Pinned(packages=[package], gaps=_yanked(distribution, offer))
 
     def _kept(self, distribution: Distribution, path: Path) -> Package:
         sha256 = self._store.add_file(path)
         wheel = Wheel(name=path.name, sha256=sha256, path=_path_in_lock(sha256, path.name), size=path.stat().st_size)
         return _package(distribution, wheel, origin="local")
+
+
+def _yanked(distribution: Distribution, offer: Offer) -> list[Gap]:
+    """Give the Gap for a file that its index has withdrawn (PEP 592): it is pinned, and may be gone tomorrow."""
+    if offer.yanked is None:
+        return []
+    why = " ".join(redact_text(offer.yanked).split())[:_LONGEST_REASON]
+    reason = f"its index has withdrawn `{offer.filename}` (yanked{f': {why}' if why else ''})"
+    return [
+        _gap(distribution, reason, "the image gets that file as long as the index keeps it; see why it was withdrawn")
+    ]
 
 
 def _difference(offer: Offer, compared: Comparison) -> str:
@@ -225,10 +242,12 @@ def _gap(distribution: Distribution, reason: str, consequence: str) -> Gap:
 
 def _is_named(filename: str, distribution: Distribution) -> bool:
     """Tell whether a file name is that of a wheel of this release."""
+    if not is_reasonable(filename):
+        return False
     try:
         name, version, _, _ = parse_wheel_filename(filename)
         return name == canonicalize_name(distribution.name) and version == Version(distribution.version)
-    except (InvalidWheelFilename, InvalidVersion):
+    except ValueError:  # InvalidWheelFilename, InvalidTag, InvalidVersion
         return False
 
 

@@ -63,6 +63,7 @@ class Configuration(Data, frozen=True, kw_only=True):
 
     indexes: list[Place] = []
     find_links: list[Place] = []
+    declared: list[Place] = []  # indexes of uv and Poetry that pip does not know: asked for what those installed
     certificate: str | None = None
     client_certificate: str | None = None
     trusted_hosts: list[str] = []  # `host` or `host:port`
@@ -81,10 +82,10 @@ def read_configuration(python: Path) -> Configuration:
     Raises NotRunError when no pip can tell, or when a setting cannot be understood.
     """
     with ThreadPoolExecutor(max_workers=1) as beside:  # an import that takes about as long as pip does
-        default_index = beside.submit(_default_index)
+        unconfigured = beside.submit(default_index)
         pip, listing = _list_settings(python)
         settings = parse_listing(listing)
-        return configure(_settle(settings, pip=pip), default_index=default_index.result())
+        return configure(_settle(settings, pip=pip), default_index=unconfigured.result())
 
 
 def parse_listing(text: str) -> list[Setting]:
@@ -136,21 +137,27 @@ def configure(settings: Iterable[Setting], *, default_index: str) -> Configurati
 def place(address: str) -> Place:
     """Give the place that a URL or a local path means, user and password apart. Raises NotRunError for a broken URL."""
     if "://" not in address and not address.startswith("file:"):
+        if re.match(r"[^/]*:[^/]*@", address):  # the scheme was forgotten; as the name of a folder it would be shown
+            raise _no_url(address)
         return Place(url=Path(address).expanduser().absolute().as_uri())
     try:
         parts = urlsplit(address)
         _ = parts.port  # a wrong port is only noticed when it is asked for
     except ValueError as error:
-        raise NotRunError(
-            f"pip is configured with an address that cannot be read: `{strip_broken(address)}`: not a URL.",
-            hint="See `pip config debug` for the file or variable that sets it.",
-        ) from error
+        raise _no_url(address) from error
     userinfo, at, host = parts.netloc.rpartition("@")
     url = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
     if not at:
         return Place(url=url)
     user, colon, password = userinfo.partition(":")
     return Place(url=url, login=Login(user=unquote(user), password=unquote(password) if colon else None))
+
+
+def _no_url(address: str) -> NotRunError:
+    return NotRunError(
+        f"pip is configured with an address that cannot be read: `{strip_broken(address)}`: not a URL.",
+        hint="See `pip config debug` for the file or variable that sets it.",
+    )
 
 
 def with_login(address: Place) -> str:
@@ -169,7 +176,7 @@ def strip_broken(address: str) -> str:
     return address.rpartition("@")[2] if "@" in address else address
 
 
-def _default_index() -> str:
+def default_index() -> str:
     """Give the index that pip uses when none is configured."""
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 

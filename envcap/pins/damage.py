@@ -14,13 +14,15 @@ class Damage(Data, frozen=True, kw_only=True):
     """Files that are not as the RECORD has them, each list sorted and as RECORD spells the paths.
 
     `edited` have other contents and `missing` are gone; `replaced` have the contents that another distribution's
-    RECORD states for the same file; `unowned` are modules in its folders that no distribution installed.
+    RECORD states for the same file; `unowned` are modules in its folders that no distribution installed. `unreadable`
+    are there, and what they hold could not be looked at.
     """
 
     edited: list[str] = []
     missing: list[str] = []
     replaced: list[str] = []
     unowned: list[str] = []
+    unreadable: list[str] = []
 
 
 def describe_change(damage: Damage) -> str:
@@ -33,6 +35,14 @@ def describe_change(damage: Damage) -> str:
 def damage_gaps(distribution: Distribution, damage: Damage) -> list[Gap]:
     """Give a Gap for the files that the image will not have as they are here, though the package is pinned."""
     gaps = []
+    if damage.unreadable:
+        gaps.append(
+            _gap(
+                distribution,
+                f"nobody can tell whether it is as it was installed: {_named(damage.unreadable)} cannot be read",
+                "the image has these files as they were published, if it has the package",
+            )
+        )
     if damage.replaced:
         gaps.append(
             _gap(

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from packaging.tags import Tag, parse_tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
 from envcap.model.facts import Distribution
 from envcap.pins.pages import Offer
+from envcap.trust import MOST_TAGS, count_tags
 
+_LONGEST_NAME = 255  # what file systems take
 _MANYLINUX = re.compile(r"manylinux(?:1|2010|2014|_\d+_\d+)_(?P<architecture>.+)")
 
 
@@ -32,7 +35,12 @@ def matching(distribution: Distribution, offers: Sequence[Offer]) -> list[Offer]
 
 def expand(lines: Iterable[str]) -> frozenset[Tag]:
     """Give the set of tags that the `Tag:` lines of a WHEEL file stand for; malformed lines stand for none."""
-    return frozenset(tag for line in lines if line.count("-") == 2 for tag in parse_tag(line))
+    found: set[Tag] = set()
+    for line in lines:
+        if line.count("-") == 2 and count_tags(line) + len(found) <= MOST_TAGS:
+            with suppress(ValueError):  # InvalidTag
+                found |= parse_tag(line)
+    return frozenset(found)
 
 
 def distinct(offers: Sequence[Offer]) -> list[Offer]:
@@ -47,11 +55,18 @@ def distinct(offers: Sequence[Offer]) -> list[Offer]:
     return first
 
 
+def is_reasonable(filename: str) -> bool:
+    """Tell whether a file name can be parsed in little time, and be that of a file."""
+    return len(filename) <= _LONGEST_NAME and count_tags(filename) <= MOST_TAGS
+
+
 def _parse(filename: str) -> tuple[str, frozenset[Tag]] | None:
     """Give build tag and tags of a wheel's file name, or None where it is not one."""
+    if not is_reasonable(filename):
+        return None
     try:
         _, _, build, tags = parse_wheel_filename(filename)
-    except InvalidWheelFilename:
+    except ValueError:  # InvalidWheelFilename, InvalidTag
         return None
     return "".join(str(part) for part in build), tags
 

@@ -13,11 +13,14 @@ from envcap.model.struct import Data
 from envcap.pins.configuration import Configuration, Place
 from envcap.pins.pages import ACCEPT, JSON, Offer, Wanted, read_html, read_json, wheels_of
 from envcap.pins.threads import run_each
+from envcap.redact import strip_credentials
 
 if TYPE_CHECKING:
     import requests
 
 _THREADS = 8
+_PIECE = 1 << 20
+_LARGEST_PAGE = 1 << 28  # bytes; the largest on public indexes have some 30 MB
 
 
 class _Question(Data, frozen=True, kw_only=True):
@@ -100,10 +103,25 @@ def _get(url: str, *, session: requests.Session) -> tuple[requests.Response, byt
 
     try:
         with session.get(url, headers={"Accept": ACCEPT}, stream=True) as response:
-            # In one piece: `content` of requests gathers pages of some megabytes in pieces of 10 KiB.
-            return response, response.raw.read(decode_content=True)
+            return response, _body(response, url=url)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise explain(error, url=url) from error
+
+
+def _body(response: requests.Response, *, url: str) -> bytes:
+    """Give the whole body, unpacked. Raises NotRunError when it is larger than any page.
+
+    `content` of requests gathers it in pieces of 10 KiB, which takes long for pages of some megabytes.
+    """
+    pieces: list[bytes] = []
+    while piece := response.raw.read(_PIECE, decode_content=True):
+        pieces.append(piece)
+        if len(pieces) * _PIECE > _LARGEST_PAGE:
+            raise NotRunError(
+                f"`{strip_credentials(url)}` cannot be read: it is larger than any page of an index.",
+                hint="`pip config list` shows which index pip uses.",
+            )
+    return b"".join(pieces)
 
 
 def _read_page(response: requests.Response, body: bytes, *, wanted: Wanted, index: str) -> list[Offer]:

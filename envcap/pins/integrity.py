@@ -4,9 +4,8 @@ Existence and size come first, then the digest, several files at once. The forma
 """
 
 import base64
-import csv
+import errno
 import hashlib
-import io
 import os
 import stat
 from collections import defaultdict
@@ -17,7 +16,7 @@ from envcap.model.facts import Distribution
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.pins.damage import Damage
-from envcap.pins.record import INSTALLER_FILES
+from envcap.pins.record import INSTALLER_FILES, installed_table
 from envcap.pins.repack import made_scripts, with_plain_shebang
 from envcap.pins.threads import run_each
 
@@ -26,6 +25,7 @@ _BATCH = 16 << 20  # bytes of files that a thread takes at once
 _MOST_FILES = 256  # the same, in files
 _BUFFER = 1 << 18
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
+_DIGITS = 20  # of a size; more than 4300 are refused by int() with an error of its own
 _MODULES = (".py", ".so")
 _NOBODYS = {"_virtualenv.py"}  # virtualenv and uv put it into every environment
 
@@ -43,6 +43,7 @@ class _Claimed(Data, frozen=True, kw_only=True):
     path: str
     rows: list[_Row]
     size: int | None
+    hidden: bool = False  # it is there and cannot be looked at
 
 
 def check_files(distributions: Sequence[Distribution], *, tell: Tell) -> dict[str, Damage]:
@@ -52,7 +53,7 @@ def check_files(distributions: Sequence[Distribution], *, tell: Tell) -> dict[st
     make, and first lines that they rewrite are left aside.
     """
     claimed = _claimed(distributions)
-    contents: dict[str, set[str]] = {}
+    contents: dict[str, set[str] | None] = {}
     batches = list(_batches([file for file in claimed if file.size is not None and _is_worth_reading(file)]))
     for done, (_, digests) in enumerate(run_each(_read, batches, threads=_THREADS), start=1):
         contents.update(digests)
@@ -76,19 +77,15 @@ def _claimed(distributions: Sequence[Distribution]) -> list[_Claimed]:
     for owner, distribution in enumerate(distributions):
         for path, row in _rows(owner, Path(distribution.path)):
             rows[path].append(row)
-    return [_Claimed(path=path, rows=claims, size=_size(path)) for path, claims in rows.items()]
+    return [_look(path, claims) for path, claims in rows.items()]
 
 
 def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
     """Give path on disk and row for all that is worth a look; of a path that occurs twice, the last."""
-    try:
-        text = (metadata / "RECORD").read_bytes().decode("utf-8", errors="surrogateescape")
-    except OSError:
-        return
     site, made = str(metadata.parent), made_scripts(metadata)
     last: dict[str, _Row] = {}
-    for row in csv.reader(io.StringIO(text)):
-        if not row or not row[0] or row[0].endswith(".pyc") or "\0" in row[0]:
+    for row in installed_table(metadata):
+        if row[0].endswith(".pyc") or "\0" in row[0]:
             continue
         path, digest, size, *_ = [*row, "", ""]
         folder, _, name = path.rpartition("/")
@@ -97,17 +94,19 @@ def _rows(owner: int, metadata: Path) -> Iterator[tuple[str, _Row]]:
             continue
         on_disk = os.path.normpath(f"{site}/{path}" if not path.startswith("/") else path)
         known = digest.partition("=")[0] in _ALGORITHMS
-        stated = int(size) if size.isascii() and size.isdecimal() else None
+        stated = int(size) if size.isascii() and size.isdecimal() and len(size) < _DIGITS else None
         last[on_disk] = _Row(owner=owner, path=path, digest=digest if known else "", size=stated)
     yield from last.items()
 
 
-def _size(path: str) -> int | None:
+def _look(path: str, rows: list[_Row]) -> _Claimed:
     try:
         status = os.stat(path)  # noqa: PTH116  (a Path for each of 50,000 files costs more than the look)
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return _Claimed(path=path, rows=rows, size=None)
+    except OSError as error:
+        return _Claimed(path=path, rows=rows, size=None, hidden=error.errno != errno.ENAMETOOLONG)
+    return _Claimed(path=path, rows=rows, size=status.st_size if stat.S_ISREG(status.st_mode) else None)
 
 
 def _is_worth_reading(file: _Claimed) -> bool:
@@ -133,12 +132,12 @@ def _batches(files: Sequence[_Claimed]) -> Iterator[tuple[_Claimed, ...]]:
         yield tuple(batch)
 
 
-def _read(batch: Sequence[_Claimed]) -> dict[str, set[str]]:
-    """Give the digests of each file that its rows could mean; none of one that cannot be read."""
+def _read(batch: Sequence[_Claimed]) -> dict[str, set[str] | None]:
+    """Give the digests of each file that its rows could mean, None where it cannot be read."""
     return {file.path: _digests(file) for file in batch}
 
 
-def _digests(file: _Claimed) -> set[str]:
+def _digests(file: _Claimed) -> set[str] | None:
     algorithms = sorted({row.digest.partition("=")[0] for row in file.rows if row.digest})
     found = set()
     try:
@@ -152,7 +151,7 @@ def _digests(file: _Claimed) -> set[str]:
             plain = with_plain_shebang(Path(file.path).read_bytes())
             found |= {_encoded(algorithm, hashlib.new(algorithm, plain).digest()) for algorithm in algorithms}
     except OSError:
-        return set()
+        return None
     return found
 
 
@@ -160,8 +159,10 @@ def _encoded(algorithm: str, digest: bytes) -> str:
     return f"{algorithm}=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _state(row: _Row, file: _Claimed, contents: set[str]) -> str:
+def _state(row: _Row, file: _Claimed, contents: set[str] | None) -> str:
     """Give the kind of damage, or nothing where the row is right or cannot tell."""
+    if file.hidden or contents is None:
+        return "unreadable" if row.digest else ""
     if file.size is None:
         return "missing"
     if not row.digest or row.digest.rstrip("=") in contents:

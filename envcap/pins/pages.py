@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -12,8 +12,10 @@ from packaging.version import InvalidVersion, Version
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
 from envcap.redact import strip_credentials
+from envcap.trust import is_wheel_name
 
 JSON = "application/vnd.pypi.simple.v1+json"
+_ADDRESS = "".join(map(chr, range(33, 127)))  # all else must be percent-encoded in a URL (RFC 3986)
 ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 
 
@@ -21,7 +23,8 @@ class Offer(Data, frozen=True, kw_only=True):
     """One wheel that an index or a find-links place offers.
 
     `url` is absolute with the place's own percent-encoding, `index` the credential-free address of the index (None
-    for find-links), `size` in bytes.
+    for find-links), `size` in bytes. `yanked` is the reason of a file that was withdrawn (PEP 592), "" where none
+    is given.
     """
 
     filename: str
@@ -29,7 +32,7 @@ class Offer(Data, frozen=True, kw_only=True):
     sha256: str | None = None
     size: int | None = None
     index: str | None = None
-    yanked: bool = False
+    yanked: str | None = None
 
     @property
     def local(self) -> bool:
@@ -76,7 +79,7 @@ def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> li
     """
     try:
         project = _decoder.decode(page)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotRunError(f"`{index}` cannot be read: its JSON page is not as PEP 691 has it: {error}.") from error
     if project.meta.api_version.partition(".")[0] != "1":
         raise NotRunError(
@@ -85,39 +88,40 @@ def read_json(page: bytes, *, wanted: Wanted, url: str, index: str | None) -> li
     return [
         Offer(
             filename=file.filename,
-            url=file.url if file.url.startswith(("https://", "http://")) else urljoin(url, file.url),
+            url=address,
             sha256=_digest(file.hashes.sha256),
-            size=file.size,
+            size=file.size if file.size is None or file.size >= 0 else None,
             index=index,
-            yanked=file.yanked is not False,
+            yanked=_reason(file.yanked),
         )
         for file in wheels_of(wanted, project.files)
+        if (address := _address(file.url, page=url)) is not None
     ]
 
 
 def read_html(page: bytes, *, url: str, encoding: str | None, index: str | None) -> list[Offer]:
     """Give every wheel that a page with links offers: a PEP 503 project page or a find-links page.
 
-    Raises NotRunError when it says that it is of a version which we do not know (PEP 629).
+    Raises NotRunError when it says that it is of a version which we do not know (PEP 629), or cannot be understood.
     """
     from pypi_simple import UnsupportedRepoVersionError
     from pypi_simple.html import RepositoryPage
 
     try:
         links = RepositoryPage.from_html(page, base_url=url, from_encoding=encoding).links
-    except UnsupportedRepoVersionError as error:
+    except (UnsupportedRepoVersionError, ValueError, RecursionError) as error:  # ValueError: a link that is no URL
         raise NotRunError(f"`{strip_credentials(url)}` cannot be read: {error}.") from error
     offers: list[Offer] = []
     for link in links:
-        target, fragment = urldefrag(link.url)
-        filename = unquote(urlsplit(target).path.rpartition("/")[2])
-        if not filename.endswith(".whl"):
+        address, fragment = urldefrag(link.url)
+        target = _address(address, page=url)
+        filename = unquote(urlsplit(address).path.rpartition("/")[2])
+        if target is None or not filename.endswith(".whl"):
             continue
         algorithm, _, digest = fragment.partition("=")
         sha256 = _digest(digest) if algorithm == "sha256" else None
-        offers.append(
-            Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=_has(link.attrs, "data-yanked"))
-        )
+        yanked = _attribute(link.attrs, "data-yanked")
+        offers.append(Offer(filename=filename, url=target, sha256=sha256, index=index, yanked=yanked))
     return offers
 
 
@@ -133,7 +137,7 @@ def wheels_of(wanted: Wanted, files: Sequence[_Listed]) -> list[_Listed]:
 
 
 def _is_of(wanted: Wanted, filename: str) -> bool:
-    if not filename.endswith(".whl"):
+    if not is_wheel_name(filename):
         return False
     name, _, rest = filename.partition("-")
     return _same_name(name, wanted.name) and _same_version(rest.partition("-")[0], wanted.version)
@@ -159,5 +163,25 @@ def _digest(text: str | None) -> str | None:
     return text.lower()
 
 
-def _has(attributes: Any, name: str) -> bool:
-    return name in (attributes or {})
+def _address(url: str, *, page: str) -> str | None:
+    """Give the absolute address of a link, or None where it leads nowhere that its page may send us.
+
+    Only a page on this machine may name files of this machine.
+    """
+    try:
+        address = url if url.startswith(("https://", "http://")) else urljoin(page, url)
+        parts = urlsplit(address)
+        _ = parts.port  # a wrong port is only noticed when it is asked for
+    except ValueError:
+        return None
+    if parts.scheme == "file":
+        return address if page.startswith("file:") else None
+    return quote(address, safe=_ADDRESS) if parts.scheme in {"http", "https"} else None
+
+
+def _reason(yanked: object) -> str | None:
+    return None if yanked is False else yanked if isinstance(yanked, str) else ""
+
+
+def _attribute(attributes: Any, name: str) -> str | None:
+    return str(attributes[name] or "") if name in (attributes or {}) else None

@@ -17,10 +17,11 @@ from envcap.pins.repack import with_plain_shebang
 _LARGEST_TEXT = 1 << 20  # bytes; comparing line by line takes more than linear time
 
 
-def make_patch(wheel: IO[bytes], site: Path, damage: Damage, *, title: str) -> bytes:
+def make_patch(wheel: IO[bytes], site: Path, damage: Damage, *, title: str, prefix: Path) -> bytes:
     """Give the patch from the files in `wheel` to the installed ones below `site`, under a line of `title`.
 
-    The same bytes each time. Raises zipfile.BadZipFile when the wheel cannot be read, OSError when a file cannot.
+    Only files of the environment at `prefix` are shown: a RECORD may name any other. The same bytes each time. Raises
+    `record.BROKEN_ZIP` when the wheel cannot be read, OSError among it when a file cannot.
     """
     parts = [f"# {title}\n".encode()]
     with zipfile.ZipFile(wheel) as archive:
@@ -28,12 +29,40 @@ def make_patch(wheel: IO[bytes], site: Path, damage: Damage, *, title: str) -> b
         for path in sorted({*damage.edited, *damage.missing}):
             script = path.startswith(("../", "/"))
             name = names.get(f"bin/{path.rpartition('/')[2]}" if script else path)
-            before = archive.read(name) if name is not None else None
-            after = (site / path).read_bytes() if path in damage.edited else None
-            if script and after is not None:
-                after = with_plain_shebang(after)
+            before = _of_wheel(archive, name) if name is not None else None
+            after = _of_disk(site / path, script=script) if path in damage.edited else None
+            if not _is_inside(site / path, prefix, site):
+                before, after = "not shown", "outside the environment"
             parts += _part(_printable(name if script and name else path), before, after)
     return b"".join(parts)
+
+
+def _of_wheel(archive: zipfile.ZipFile, name: str) -> bytes | str:
+    with archive.open(name) as file:
+        return _content(file)
+
+
+def _of_disk(path: Path, *, script: bool) -> bytes | str:
+    with path.open("rb") as file:
+        content = _content(file)
+    return with_plain_shebang(content) if script and isinstance(content, bytes) else content
+
+
+def _content(file: IO[bytes]) -> bytes | str:
+    """Give what a file holds, or words for it where it is too long to be compared."""
+    first = file.read(_LARGEST_TEXT + 1)
+    if len(first) <= _LARGEST_TEXT:
+        return first
+    digest, size = hashlib.sha256(first), len(first)
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+        size += len(piece)
+    return f"{size} bytes, sha256 {digest.hexdigest()}"
+
+
+def _is_inside(path: Path, prefix: Path, site: Path) -> bool:
+    places = {prefix.resolve(), site.resolve()}
+    return any(path.resolve().is_relative_to(place) for place in places)
 
 
 def _names(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -44,8 +73,8 @@ def _names(archive: zipfile.ZipFile) -> dict[str, str]:
     return {**moved, **{name: name for name in names}, **scripts}
 
 
-def _part(path: str, before: bytes | None, after: bytes | None) -> Iterator[bytes]:
-    if before is not None and after is not None and _is_text(before) and _is_text(after):
+def _part(path: str, before: bytes | str | None, after: bytes | str | None) -> Iterator[bytes]:
+    if isinstance(before, bytes) and isinstance(after, bytes) and _is_text(before) and _is_text(after):
         lines = difflib.diff_bytes(
             difflib.unified_diff, _lines(before), _lines(after), f"a/{path}".encode(), f"b/{path}".encode()
         )
@@ -68,7 +97,9 @@ def _is_text(content: bytes) -> bool:
     return b"\0" not in content and len(content) <= _LARGEST_TEXT
 
 
-def _described(content: bytes | None) -> str:
+def _described(content: bytes | str | None) -> str:
+    if isinstance(content, str):
+        return content
     return "nothing" if content is None else f"{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}"
 
 

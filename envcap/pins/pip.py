@@ -16,6 +16,8 @@ from envcap.pins.carry import Carrier, Pinned
 from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
 from envcap.pins.damage import Damage, damage_gaps
+from envcap.pins.declared import INSTALLERS
+from envcap.pins.identify import matching
 from envcap.pins.index import look_up
 from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
@@ -46,6 +48,7 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
     damages = _damages(facts.distributions, classified, tell=tell)
     with open_session(configuration) as session:
         offers = look_up(wanted, configuration=configuration, session=session, tell=tell)
+        offers |= _declared_offers(classified, offers, configuration=configuration, session=session, tell=tell)
         offered = Offered(session=session, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
         parts = _pin_each(classified, carrier=carrier, offers=offers, tell=tell)
@@ -60,6 +63,27 @@ def pin(facts: Facts, *, configuration: Configuration, store: Store, cache: Stor
             key=lambda gap: gap.subject.lower(),
         ),
     )
+
+
+def _declared_offers(
+    classified: Sequence[tuple[Distribution, Kind]],
+    offers: dict[Wanted, list[Offer]],
+    *,
+    configuration: Configuration,
+    session: requests.Session,
+    tell: Tell,
+) -> dict[Wanted, list[Offer]]:
+    """Give what uv's and Poetry's own indexes offer of what they installed and pip's have not with these tags."""
+    missing = [
+        _release(one)
+        for one, kind in classified
+        if kind == "index" and (one.installer or "").lower() in INSTALLERS and not matching(one, offers[_release(one)])
+    ]
+    if not (missing and configuration.declared):
+        return {}
+    further = msgspec.structs.replace(configuration, indexes=configuration.declared, find_links=[])
+    found = look_up(missing, configuration=further, session=session, tell=tell)
+    return {release: [*offers[release], *found[release]] for release in missing}
 
 
 def _damages(
@@ -131,6 +155,6 @@ def _ask_size(package: Package, *, session: requests.Session) -> int | None:
             package.wheel.url or "", headers={"Accept-Encoding": "identity"}, allow_redirects=True
         ) as response:
             stated = response.headers.get("Content-Length", "")
-            return int(stated) if response.status_code == 200 and stated.isdecimal() else None
+            return int(stated) if response.status_code == 200 and stated.isdecimal() and len(stated) < 20 else None
     except requests.RequestException:
         return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _TAIL = 65536  # the end of a wheel: the table of contents and, as a rule, RECORD
 _BLOCK = 65536
-_CONTENT_RANGE = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/(?P<total>\d+)")
+_CONTENT_RANGE = re.compile(r"bytes (?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})/(?P<total>[0-9]{1,18})")
 
 
 class RangedFile(io.RawIOBase):
@@ -91,6 +91,7 @@ def open_remote(url: str, *, session: requests.Session) -> BinaryIO | None:
 def _ask(url: str, extent: str, *, session: requests.Session) -> tuple[int, bytes, int] | None:
     """Give first byte, bytes and total size, or None where the answer is not a range."""
     import requests
+    import urllib3
 
     from envcap.pins.session import explain
 
@@ -99,6 +100,15 @@ def _ask(url: str, extent: str, *, session: requests.Session) -> tuple[int, byte
             match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if response.status_code != 206 or match is None:
                 return None
-            return int(match["first"]), response.content, int(match["total"])
-    except requests.RequestException as error:
+            first, last = int(match["first"]), int(match["last"])
+            # No more than was asked for: the server may go on without end.
+            piece = response.raw.read(min(last - first + 1, _most(extent))) if first <= last else b""
+            return first, piece, int(match["total"])
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise explain(error, url=url) from error
+
+
+def _most(extent: str) -> int:
+    """Give how many bytes a request for `bytes=FIRST-LAST` or `bytes=-COUNT` may be answered with."""
+    first, _, last = extent.removeprefix("bytes=").partition("-")
+    return int(last) - int(first) + 1 if first else int(last)

@@ -7,42 +7,72 @@ a wheel is any seekable binary file.
 import base64
 import csv
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 from envcap.model.struct import Data
+from envcap.regular import read_regular
 
 # Written by installers beside what the wheel holds.
 INSTALLER_FILES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
 _SIGNATURES = {"RECORD.jws", "RECORD.p7s"}
 _DATA = re.compile(r"[^/]+\.data/(?P<scheme>[^/]+)/(?P<path>.*)")
 
+LARGEST_RECORD = 1 << 27  # bytes: more than a million rows
+# What `zipfile` and its decompressors raise for archives that are damaged or lie about themselves.
+BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(ValueError, LookupError, ArithmeticError, NotImplementedError, RuntimeError),
+)
+
 Rows = dict[str, str]  # path -> `algorithm=digest`, empty where the RECORD states none
 
 
 def parse_record(text: str) -> Rows:
-    """Give path and hash of each row; of a path that occurs twice, the last."""
-    return {row[0]: row[1] if len(row) > 1 else "" for row in csv.reader(io.StringIO(text)) if row and row[0]}
+    """Give path and hash of each row, of a path that occurs twice the last; none where the text is no CSV."""
+    return {row[0]: row[1] if len(row) > 1 else "" for row in _table(text)}
+
+
+def installed_table(metadata: Path) -> list[list[str]]:
+    """Give the rows of the RECORD in the .dist-info folder `metadata` as they are, each with a path.
+
+    None where there is no RECORD, or one that cannot be read.
+    """
+    try:
+        content = read_regular(metadata / "RECORD", limit=LARGEST_RECORD)
+    except OSError:
+        return []
+    return _table(content.decode("utf-8", errors="surrogateescape"))
 
 
 def installed_rows(metadata: Path) -> Rows:
-    """Give the rows of the RECORD in the .dist-info folder `metadata`, none where there is no RECORD."""
+    """Give path and hash of each row of `installed_table`, of a path that occurs twice the last."""
+    return {row[0]: row[1] if len(row) > 1 else "" for row in installed_table(metadata)}
+
+
+def _table(text: str) -> list[list[str]]:
     try:
-        return parse_record((metadata / "RECORD").read_bytes().decode("utf-8", errors="surrogateescape"))
-    except OSError:
-        return {}
+        return [row for row in csv.reader(io.StringIO(text)) if row and row[0]]
+    except csv.Error:  # a field of more than 128 KiB, a lone carriage return, NUL for old readers
+        return []
 
 
 def wheel_rows(file: IO[bytes]) -> Rows:
-    """Give the rows of the RECORD inside a wheel; none where it has no RECORD or is not a zip."""
+    """Give the rows of the RECORD inside a wheel; none where it has no readable RECORD or is not a zip."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
-            return parse_record(archive.read(names[0]).decode("utf-8", errors="replace")) if len(names) == 1 else {}
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, EOFError):
+            # Of a bomb no more is unpacked than what it admits to.
+            if len(names) != 1 or archive.getinfo(names[0]).file_size > LARGEST_RECORD:
+                return {}
+            return parse_record(archive.read(names[0]).decode("utf-8", errors="replace"))
+    except BROKEN_ZIP:
         return {}
 
 
@@ -70,9 +100,12 @@ def compare_records(wheel: Mapping[str, str], installed: Mapping[str, str]) -> C
     site directory, where scripts get another first line. Hashes are compared as each RECORD states them.
     """
     held, here = _comparable(wheel), _comparable(installed)
+    moved = _moved(wheel)
     for path in here.keys() - held.keys():
-        if here[path] and here[path] in _moved(wheel, path):
-            held[path] = here[path]
+        if here[path] and (path.rpartition("/")[2], here[path]) in moved:
+            candidates = moved[path.rpartition("/")[2], here[path]]
+            if any(candidate.endswith(f"/{path}") for candidate in candidates):
+                held[path] = here[path]
     every = held.keys() | here.keys()
     return Comparison(
         files=len(every),
@@ -86,9 +119,13 @@ def same_contents(wheel: Mapping[str, str], installed: Mapping[str, str]) -> boo
     return compare_records(wheel, installed).proves
 
 
-def _moved(wheel: Mapping[str, str], path: str) -> set[str]:
-    """Give the hashes of what the wheel's `.data` folder has that may have been put at `path`."""
-    return {digest for held, digest in wheel.items() if _DATA.fullmatch(held) and held.endswith(f"/{path}")}
+def _moved(wheel: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
+    """Give what is in the wheel's `.data` folder by file name and hash: it may have been put anywhere."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for held, digest in wheel.items():
+        if _DATA.fullmatch(held):
+            found.setdefault((held.rpartition("/")[2], digest), []).append(held)
+    return found
 
 
 def _comparable(rows: Mapping[str, str]) -> Rows:

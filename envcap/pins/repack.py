@@ -15,14 +15,17 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from envcap.model.facts import Distribution
 from envcap.model.struct import Data
-from envcap.pins.identify import expand
+from envcap.pins.identify import expand, is_reasonable
 from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows
+from envcap.regular import read_regular
 from envcap.store import Store
+from envcap.trust import is_wheel_name
 
+_LARGEST_ENTRY_POINTS = 1 << 22  # bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
 _SITE = re.compile(r"lib(64)?/(python|pypy)[\d.]+/(site|dist)-packages")
 # What pip, uv and distlib put where a path is too long for a `#!` line.
@@ -87,9 +90,12 @@ def _wheel_name(distribution: Distribution, stem: str) -> str:
     build = f"-{distribution.build_tag}" if distribution.build_tag else ""
     name = f"{stem}{build}-{interpreters}-{abis}-{platforms}.whl"
     try:
-        parse_wheel_filename(name)
-    except InvalidWheelFilename as error:
+        if is_reasonable(name):
+            parse_wheel_filename(name)
+    except ValueError as error:  # InvalidWheelFilename, InvalidTag
         raise CannotRepackError(f"no wheel can have its name and version: {error}") from error
+    if not (is_reasonable(name) and is_wheel_name(name)):
+        raise CannotRepackError("no wheel can have the name that its metadata gives it")
     return name
 
 
@@ -147,7 +153,7 @@ def _readable(path: Path, root: Path) -> Path:
     """Give the file to read for `path`. A link counts only where it stays inside the environment."""
     try:
         source = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: NUL in the name
         raise CannotRepackError(f"its file `{path}` is gone") from error
     if not source.is_relative_to(root.resolve()):
         raise CannotRepackError(f"its file `{path}` is a link out of the environment")
@@ -161,8 +167,8 @@ def made_scripts(metadata: Path) -> set[str]:
     parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign] # names keep their case
     try:
-        parser.read(metadata / "entry_points.txt", encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError):
+        parser.read_string(read_regular(metadata / "entry_points.txt", limit=_LARGEST_ENTRY_POINTS).decode())
+    except (configparser.Error, UnicodeDecodeError, OSError):
         return set()
     sections = ("console_scripts", "gui_scripts")
     return {name for section in sections if parser.has_section(section) for name in parser.options(section)}
@@ -180,7 +186,7 @@ def _write(path: Path, members: list[_Member], *, record: str) -> None:
 
 def _add(archive: zipfile.ZipFile, member: _Member) -> tuple[bytes, int]:
     """Add one file; give the sha256 and the size of what was added."""
-    status = member.source.stat()
+    status = _status(member.source)
     entry = _entry(member.name, executable=member.script or bool(status.st_mode & stat.S_IXUSR))
     entry.file_size = status.st_size
     digest = hashlib.sha256()
@@ -190,6 +196,13 @@ def _add(archive: zipfile.ZipFile, member: _Member) -> tuple[bytes, int]:
             digest.update(piece)
             size += target.write(piece)
     return digest.digest(), size
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise CannotRepackError(f"its file `{path}` cannot be read: {error.strerror}") from error
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -9,11 +9,13 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from envcap.errors import NotRunError, WrongUsageError
-from envcap.model.facts import Facts
+from envcap.model.facts import Distribution, Facts
+from envcap.model.gap import Gap
 from envcap.probe.target.frame import FORMAT, unframe
 from envcap.process import capture
 from envcap.redact import redact_text
@@ -96,7 +98,36 @@ def decode(output: bytes, *, source: str = "python") -> Facts:
         raise NotRunError(
             f"{_PURPOSE} failed: `{source}` printed format {facts.format}, and this envcap reads {FORMAT}."
         )
-    return facts
+    return _without_broken_origins(facts)
+
+
+def _without_broken_origins(facts: Facts) -> Facts:
+    """Give the Facts with each origin that is no URL turned into a Gap, so that nobody behind here meets one.
+
+    The probe itself does not judge it: that needs a library which is dear to import.
+    """
+    broken = [one for one in facts.distributions if one.direct_url is not None and not _is_url(one.direct_url.url)]
+    if not broken:
+        return facts
+    kept = [msgspec.structs.replace(one, direct_url=None) if one in broken else one for one in facts.distributions]
+    return msgspec.structs.replace(facts, distributions=kept, gaps=[*facts.gaps, *map(_broken_origin, broken)])
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme) and (parts.port is None or parts.port >= 0)  # asking for a wrong port raises
+    except ValueError:
+        return False
+
+
+def _broken_origin(distribution: Distribution) -> Gap:
+    return Gap(
+        where="packages",
+        subject=distribution.name,
+        reason="its direct_url.json names an address that is no URL",
+        consequence="where it was installed from is unknown",
+    )
 
 
 def find_python(explicit: Path | None, environ: Mapping[str, str]) -> Path:

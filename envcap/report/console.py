@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from envcap.errors import EnvcapError
 from envcap.model.progress import Progress
+from envcap.redact import redact_text
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -37,7 +38,7 @@ class Talk:
         """Show one thing."""
         if self._quiet:
             return
-        text = printable(progress.text)
+        text = printable(redact_text(progress.text))  # an evaluation prints what it likes
         if progress.kind == "count":
             self._count(text, progress)
         elif progress.kind == "step":
@@ -51,10 +52,10 @@ class Talk:
     def error(self, error: EnvcapError) -> None:
         """Show an error in its three parts: what failed and why, a blank line, the hint."""
         self._end_status()
-        self._print(f"error: {printable(error.message)}", style="red")
+        self._print(f"error: {printable(redact_text(error.message))}", style="red")
         if error.hint:
             self._print("")
-            self._print(f"hint: {printable(error.hint)}", style="cyan")
+            self._print(f"hint: {printable(redact_text(error.hint))}", style="cyan")
 
     def _count(self, text: str, progress: Progress) -> None:
         line = f"{text} ({progress.done}/{progress.total})"

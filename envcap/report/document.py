@@ -15,6 +15,7 @@ from envcap.model.examination import Examination
 from envcap.model.image import Context, Image
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement
+from envcap.redact import redact_text
 
 _FORMAT = 1
 
@@ -54,7 +55,8 @@ def examination_document(examinations: Sequence[Examination]) -> str:
 
 def error_document(error: EnvcapError, *, exit_code: int) -> str:
     """Give an error as the one document of a command that failed."""
-    return _encode({"format": _FORMAT, "error": {"message": error.message, "hint": error.hint}, "exit-code": exit_code})
+    said = {"message": redact_text(error.message), "hint": redact_text(error.hint)}
+    return _encode({"format": _FORMAT, "error": said, "exit-code": exit_code})
 
 
 def _encode(document: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from envcap.model.lock import Lock, Package
 
 _MARKS = {"": "", "shown": " (its own are shown above)", "cycle": " (requires itself in a circle)"}
 _MOST_NAMED = 4
+_NOBODY = "no package requires it, unless by an extra"  # nobody notes down which extras a person asked for
 
 
 def tree_lines(lock: Lock) -> list[str]:
@@ -40,4 +41,4 @@ def _reason(package: Package, required_by: list[str]) -> str:
         more = len(required_by) - _MOST_NAMED
         names = ", ".join(required_by[:_MOST_NAMED])
         parts.append(f"required by {names}{f' and {more} more' if more > 0 else ''}")
-    return "; ".join(parts) or "no package requires it"
+    return "; ".join(parts) or _NOBODY

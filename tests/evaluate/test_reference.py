@@ -324,3 +324,13 @@ def test_outputs_that_come_and_go_cannot_be_frozen(evaluation: Evaluation) -> No
     )
     message = evaluation.fail(program, repeat=3)
     assert "only run 2 of 1 and 2 gave `late`" in message
+
+
+def test_text_metrics_lose_their_credentials(tmp_path: Path) -> None:
+    document = {"source": "https://user:s3cr3t@example.org/x", "note": "plain", "https://s3cr3t@example.org/": 1}
+    (tmp_path / "metrics.json").write_text(json.dumps(document))
+    declaration = Declaration(command=["python"], metrics="metrics.json")
+    metrics = collect_metrics(tmp_path, declaration, stdout="")
+    assert metrics["source"] == "https://***@example.org/x"
+    assert metrics["note"] == "plain"
+    assert "s3cr3t" not in repr(metrics)

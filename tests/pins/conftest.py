@@ -105,6 +105,7 @@ class Index:
         self.failing: Counter[str] = Counter()  # path -> how many times it answers 503 first
         self.truncated: Counter[str] = Counter()  # path -> how many times the body breaks off first
         self.redirects: dict[str, str] = {}
+        self.yanked: dict[str, str] = {}  # file name -> reason
         self.slow = threading.Event()  # set: file bodies never end
         self.asked: list[tuple[str, str, dict[str, str]]] = []  # method, path, headers in lower case
 
@@ -135,7 +136,7 @@ class Index:
                     "url": f"../../files/{quote(name)}",
                     "hashes": {"sha256": hashlib.sha256(self.files[name]).hexdigest()} if self.hashes else {},
                     "size": len(self.files[name]),
-                    "yanked": False,
+                    "yanked": (self.yanked[name] or True) if name in self.yanked else False,
                 }
                 for name in names
             ]
@@ -147,14 +148,15 @@ class Index:
         links = ""
         for name in names:
             digest = f"#sha256={hashlib.sha256(self.files[name]).hexdigest()}" if self.hashes else ""
-            links += f'<a href="/files/{quote(name)}{digest}">{name}</a><br>\n'
+            yanked = f' data-yanked="{self.yanked[name]}"' if name in self.yanked else ""
+            links += f'<a href="/files/{quote(name)}{digest}"{yanked}>{name}</a><br>\n'
         return f"<!DOCTYPE html><html><body>\n{links}</body></html>"
 
     def paths(self, method: str = "GET") -> list[str]:
         return [path for asked, path, _ in self.asked if asked == method]
 
 
-def _handler(index: Index) -> type[BaseHTTPRequestHandler]:
+def serve(index: Index) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -230,7 +232,7 @@ def make_index() -> Iterator[Any]:
 
     def make(context: Any = None) -> Index:
         index = Index("")
-        server = QuietServer(("127.0.0.1", 0), _handler(index))
+        server = QuietServer(("127.0.0.1", 0), serve(index))
         scheme, host = ("http", "127.0.0.1") if context is None else ("https", "localhost")
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -64,7 +64,7 @@ def test_versions_that_are_spelt_otherwise_are_found() -> None:
     offers = read_html(page, url="https://w.example.org/de-mo/", encoding="utf-8", index=None)
     from envcap.pins.pages import wheels_of
 
-    assert [offer.yanked for offer in wheels_of(Wanted(name="de-mo", version="1"), offers)] == [True]
+    assert [offer.yanked for offer in wheels_of(Wanted(name="de-mo", version="1"), offers)] == ["bad"]
     assert wheels_of(Wanted(name="de-mo", version="1.0.1"), offers) == []
     assert wheels_of(Wanted(name="other", version="1"), offers) == []
 

@@ -2,12 +2,15 @@
 
 import os
 
-from .files import read
+from .files import is_regular, read
 from .gaps import Gaps
 from .headers import head, parse_headers, values_of
 from .origins import editable_of_link, is_within, parse_direct_url
 from .requires import parse_requires_txt
 
+_LONGEST = 200  # characters; name and version stand in one file name, which has 255 bytes
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_VERSION = _NAME | frozenset("+!*")  # PEP 440, and what was usual before it
 _RETRY = "nothing of it is recorded, so the image will not have it; reinstall or remove it"
 
 
@@ -49,8 +52,8 @@ def _folders(paths: "list[str]", gaps: Gaps) -> "list[str]":
     folders = []  # type: list[str]
     seen = set()
     for path in paths:
-        folder = os.path.abspath(path)
         try:
+            folder = os.path.abspath(path)  # fails where the working folder is gone
             status = os.stat(folder)
         except (OSError, ValueError):
             continue  # entries that are not there are normal: the standard library's archive, removed trees
@@ -101,13 +104,21 @@ def _scan(folder: str, gaps: Gaps) -> "list[dict[str, object]]":
                 reason="pip left it behind when it was interrupted",
                 consequence="it is ignored, as pip does; remove it",
             )
-        elif name.endswith(".dist-info"):
-            found.append(_read_dist_info(path, gaps))
-        elif name.endswith(".egg-info"):
-            found.append(_read_egg_info(path, gaps))
         else:
-            found.append(_read_egg_link(path, gaps))
+            found.append(_read_any(path, gaps))
     return [distribution for distribution in found if distribution is not None]
+
+
+def _read_any(path: str, gaps: Gaps) -> "dict[str, object] | None":
+    """Read one distribution by the ending of its name. Whatever is wrong with it costs no other one."""
+    read_it = {".dist-info": _read_dist_info, ".egg-info": _read_egg_info, ".egg-link": _read_egg_link}
+    try:
+        return read_it[path[path.rindex(".") :]](path, gaps)
+    except Exception as error:  # noqa: BLE001  (the reason goes into the Gap)
+        _add_unreadable(
+            path, "it cannot be understood: {}: {}".format(type(error).__name__, str(error)[:_LONGEST]), gaps
+        )
+        return None
 
 
 def _read_dist_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
@@ -130,7 +141,7 @@ def _read_dist_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
         "layout": "dist-info",
         "requested": "REQUESTED" in files,
         "tags": wheel.get("Tag", []),
-        "record": "RECORD" in files,
+        "record": "RECORD" in files and is_regular(os.path.join(path, "RECORD")),
         "built_here": "uv_build.json" in files,
         "requires": identity[2],
     }  # type: dict[str, object]
@@ -140,10 +151,11 @@ def _read_dist_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
     if wheel.get("Build"):
         distribution["build_tag"] = wheel["Build"][0]
     if "direct_url.json" in files:
-        content = _read_or_nothing(os.path.join(path, "direct_url.json"), gaps)
+        content = _read_or_none(os.path.join(path, "direct_url.json"), gaps)
         try:
-            distribution["direct_url"] = parse_direct_url(content)
-        except ValueError as error:
+            if content is not None:
+                distribution["direct_url"] = parse_direct_url(content)
+        except (ValueError, RecursionError) as error:
             gaps.add(
                 "packages",
                 identity[0],
@@ -168,11 +180,15 @@ def _read_egg_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
 
 def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
     """Read the .egg-link of `setup.py develop`: its first line is the folder that holds the project's .egg-info."""
-    target = _read_or_nothing(path, gaps).decode("utf-8", "replace").partition("\n")[0].strip()
+    content = _read_or_none(path, gaps)
+    if content is None:
+        return None
+    target = content.decode("utf-8", "replace").partition("\n")[0].strip()
+    target = os.path.join(os.path.dirname(path), target)  # setuptools writes a relative one for --egg-path
     stem = normalise(os.path.basename(path)[: -len(".egg-link")])
     try:
         names = sorted(os.listdir(target))
-    except OSError:
+    except (OSError, ValueError):
         names = []
     for name in names:
         if name.endswith(".egg-info") and normalise(name[: -len(".egg-info")]) == stem:
@@ -180,7 +196,7 @@ def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
             if distribution is not None:
                 distribution.update(layout="egg-link", direct_url=editable_of_link(target))
             return distribution
-    _add_unreadable(path, "it links to `{}`, which has no .egg-info of that name".format(target), gaps)
+    _add_unreadable(path, "it links to `{}`, which has no .egg-info of that name".format(target[:_LONGEST]), gaps)
     return None
 
 
@@ -197,6 +213,13 @@ def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str, list[str]] |
     if missing:
         _add_unreadable(path, "{} has no {}".format(file or "it", " and no ".join(missing)), gaps)
         return None
+    for field, allowed in (("Name", _NAME), ("Version", _VERSION)):
+        value = fields[field][0]
+        # They become parts of file names and addresses.
+        if len(value) > _LONGEST or not allowed.issuperset(value) or value[0] in "._-" or value[-1] in "._-":
+            reason = "{} has a {} that no package can have: {!a}".format(file or "it", field, value[:_LONGEST])
+            _add_unreadable(path, reason, gaps)
+            return None
     return fields["Name"][0], fields["Version"][0], values_of(headers, "Requires-Dist")
 
 
@@ -205,6 +228,10 @@ def _add_unreadable(path: str, reason: str, gaps: Gaps) -> None:
 
 
 def _read_or_nothing(path: str, gaps: Gaps) -> bytes:
+    return _read_or_none(path, gaps) or b""
+
+
+def _read_or_none(path: str, gaps: Gaps) -> "bytes | None":
     try:
         return read(path)
     except OSError as error:
@@ -214,7 +241,7 @@ def _read_or_nothing(path: str, gaps: Gaps) -> bytes:
             reason="it is there but cannot be read: {}".format(error.strerror),
             consequence="what it tells of the package is unknown",
         )
-        return b""
+        return None
 
 
 def _is_same_project(editable: "dict[str, object]", other: "dict[str, object]") -> bool:

@@ -1,17 +1,22 @@
 """Reading small files whole and cheaply. Knows no format."""
 
+import errno
 import os
+import stat
 
 _CHUNK = 1 << 16
 
 
 def read(path: str, *, limit: int = 1 << 24) -> bytes:
-    """Give the first `limit` bytes of a file. Raises OSError when it cannot be read.
+    """Give the first `limit` bytes of a file. Raises OSError when it cannot be read, or is a pipe or a device.
 
     `open` costs three times as much, and a large environment has more than a thousand of them.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # A pipe that nobody writes to would otherwise be waited for without end.
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
         pieces = []
         size = 0
         while size < limit:
@@ -36,3 +41,11 @@ def text_or_none(path: str) -> "str | None":
         return read_text(path)
     except OSError:
         return None
+
+
+def is_regular(path: str) -> bool:
+    """Tell whether a path leads to a plain file."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False

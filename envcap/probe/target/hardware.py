@@ -66,7 +66,9 @@ def parse_meminfo(text: str) -> "int | None":
     for line in text.split("\n"):
         if line.startswith("MemTotal:"):
             words = line.split()
-            return int(words[1]) * 1024 if len(words) > 1 and words[1].isdigit() else None
+            # ASCII by the encoding, not isascii(), which 3.6 does not know.
+            told = words[1].encode("ascii", "replace") if len(words) > 1 else b""
+            return int(told) * 1024 if told.isdigit() and len(told) < 20 else None
     return None
 
 

@@ -59,5 +59,7 @@ def values_of(headers: bytes, name: str) -> "list[str]":
 
 def head(content: bytes) -> bytes:
     """Give the headers alone, up to the first empty line. Saves decoding a long description."""
+    if content.startswith((b"\n", b"\r\n")):
+        return b""
     ends = [position for position in (content.find(b"\n\n"), content.find(b"\n\r\n")) if position >= 0]
     return content[: min(ends) + 1] if ends else content

@@ -27,7 +27,7 @@ class Isolation:
         sys.meta_path[:] = [finder for finder in sys.meta_path if _is_own_finder(finder)]
         # A shadowing json.py that sitecustomize imported would otherwise be found in sys.modules.
         for name, module in list(sys.modules.items()):
-            origin = getattr(module, "__file__", None)
+            origin = _attribute(module, "__file__")
             if name != "__main__" and isinstance(origin, str) and not is_standard(origin, standard):
                 self._strangers[name] = sys.modules.pop(name)
         return self
@@ -63,13 +63,21 @@ def is_standard(origin: str, standard: "list[str]") -> bool:
     return False
 
 
+def _attribute(thing: object, name: str) -> object:
+    """Give an attribute or None: lazy modules and finders of others may raise anything when they are asked."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:  # noqa: BLE001
+        return None
+
+
 def _is_text(entry: object) -> bool:
     return isinstance(entry, str)  # imports ignore any other kind
 
 
 def _is_own_finder(finder: object) -> bool:
     """Tell whether an entry of sys.meta_path is the probe's own (see `__main__`) or the interpreter's."""
-    module = str(getattr(finder, "__module__", ""))
+    module = str(_attribute(finder, "__module__"))
     if isinstance(finder, type):
         return module.startswith(("_frozen_importlib", "importlib._bootstrap"))
     return module == "__main__"

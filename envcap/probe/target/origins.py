@@ -4,12 +4,21 @@ import os
 
 from .document import from_json
 
+_LONGEST = 1 << 16  # bytes; old interpreters take minutes for a number of some million digits
+
 
 def parse_direct_url(content: bytes) -> "dict[str, object]":
-    """Give a direct_url.json flattened as `envcap.model.facts.DirectUrl` describes it. Raises ValueError."""
+    """Give a direct_url.json flattened as `envcap.model.facts.DirectUrl` describes it.
+
+    Raises ValueError, or RecursionError where it is nested without end.
+    """
+    if len(content) > _LONGEST:
+        raise ValueError("it has {} bytes".format(len(content)))
     document = from_json(content.decode("utf-8"))
     if not isinstance(document, dict) or not isinstance(document.get("url"), str):
         raise ValueError("it has no url")  # noqa: TRY004  (a wrong document, not a programming error)
+    if not document["url"].isprintable():
+        raise ValueError("its url holds characters that no address has")
     found = {"url": document["url"]}  # type: dict[str, object]
     directory = document.get("dir_info")
     if isinstance(directory, dict):
@@ -37,9 +46,12 @@ def is_within(path: str, origin: "dict[str, object]") -> bool:
     """Tell whether `path` lies in the folder that a `file:` URL names."""
     from urllib.parse import unquote, urlsplit
 
-    parts = urlsplit(str(origin.get("url", "")))
-    folder = os.path.realpath(unquote(parts.path))
-    return parts.scheme == "file" and os.path.realpath(path).startswith(folder.rstrip("/") + "/")
+    try:
+        parts = urlsplit(str(origin.get("url", "")))
+        folder = os.path.realpath(unquote(parts.path))
+        return parts.scheme == "file" and os.path.realpath(path).startswith(folder.rstrip("/") + "/")
+    except (ValueError, OSError):  # no URL, or a path that none can be
+        return False
 
 
 def _text(table: "dict[str, object]", key: str) -> "str | None":

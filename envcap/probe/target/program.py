@@ -59,8 +59,10 @@ def _with_owners(distributions: "list[dict[str, object]]", owners: "dict[str, st
 
 def write(content: bytes) -> None:
     """Write to the real standard output, which a .pth file or sitecustomize may have hidden behind another."""
-    if sys.stdout is not None:
+    try:  # noqa: SIM105  (contextlib is dear to import)
         sys.stdout.flush()
+    except Exception:  # noqa: BLE001, S110  (None, or a stand-in of somebody's)
+        pass
     while content:
         content = content[os.write(1, content) :]
 

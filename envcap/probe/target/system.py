@@ -65,6 +65,12 @@ def zone_of_variable(value: str) -> "str | None":
     return zone_of_link(zone) or zone
 
 
+def zone_of_file(text: str) -> "str | None":
+    """Give the zone in Debian's /etc/timezone, its first line, or None when that is no zone."""
+    name = text.strip().partition("\n")[0].strip()
+    return zone_of_variable(name) if name else None
+
+
 def _unquote(value: str) -> str:
     if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
         return value
@@ -135,7 +141,7 @@ def _timezone(gaps: Gaps) -> str:
     elif os.path.islink("/etc/localtime"):
         zone = zone_of_link(os.readlink("/etc/localtime"))
     if zone is None:
-        zone = (text_or_none("/etc/timezone") or "").strip() or None
+        zone = zone_of_file(text_or_none("/etc/timezone") or "")
     if zone is None:
         zone = time.tzname[0]
         gaps.add(
