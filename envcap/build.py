@@ -13,8 +13,8 @@ from envcap.cuda import complaints, cuda_of
 from envcap.engines import open_engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.image import Context, Image
-from envcap.model.layout import CODE_ARCHIVE
-from envcap.model.lock import Lock
+from envcap.model.layout import CODE_ARCHIVE, CONDA_EDITS
+from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.places import download_cache, lock_store
@@ -31,6 +31,7 @@ class BuildRequest(Data, frozen=True, kw_only=True):
     tag: str | None = None
     output: Path | None = None
     use_cache: bool = True
+    link_scripts: bool = False  # of conda packages: they are someone else's programs
     frozen_code: bool = False
     strict: bool = False
 
@@ -60,13 +61,15 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
 
     if request.output is not None:
         _require_new(request.output)
-        context = render(lock, lock_sha256=sha256, needs_base=True)
+        context = render(lock, lock_sha256=sha256, needs_base=True, link_scripts=request.link_scripts)
         with _written(context, lock, project, environ=environ, tell=tell) as folder:
             shutil.copytree(folder, request.output, dirs_exist_ok=True)
         return Built(lock=lock, context=context, output=request.output)
 
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
-        context = render(lock, lock_sha256=sha256, needs_base=engine.name != "venv")
+        needs_base = engine.name != "venv"
+        _require_rebuildable(lock, needs_base=needs_base)
+        context = render(lock, lock_sha256=sha256, needs_base=needs_base, link_scripts=request.link_scripts)
         with _written(context, lock, project, environ=environ, tell=tell) as folder:
             image = engine.build(
                 context, folder, tag=request.tag or context.tag, use_cache=request.use_cache, tell=tell
@@ -106,13 +109,17 @@ def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[st
 
     cache = download_cache(environ)
     cache.root.mkdir(parents=True, exist_ok=True)
-    tell(Progress(kind="step", text=f"fetching {len(lock.packages)} packages"))
+    packages = [*lock.packages, *_conda_archives(lock)]
+    tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
     configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
     with closing(open_session(configuration)) as session:
-        files = fetch(lock.packages, cache=cache, lock_folder=project, session=session, tell=tell)
+        files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
         named = {file.sha256 for file in context.files}
         debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
         files.update(fetch_os_packages(debs, cache=cache, session=session, tell=tell))
+    if lock.conda_prefix is not None and lock.conda_prefix.edits is not None:
+        edits = lock.conda_prefix.edits
+        files[edits] = lock_store(project).require(edits, CONDA_EDITS, what="The edited conda files")
     files[lock.code.archive] = lock_store(project).require(lock.code.archive, CODE_ARCHIVE, what="The code")
     with tempfile.TemporaryDirectory(prefix="context-", dir=cache.root) as name:
         folder = Path(name)
@@ -124,6 +131,24 @@ def _written(context: Context, lock: Lock, project: Path, *, environ: Mapping[st
             elif file.sha256 is not None:
                 _link_or_copy(files[file.sha256], target)
         yield folder
+
+
+def _conda_archives(lock: Lock) -> list[Package]:
+    """Give conda's archives, and the wheel that installs them, as downloads know packages."""
+    archives = [Package(name=one.name, version=one.version, wheel=one.archive) for one in lock.conda]
+    installer = lock.conda_prefix.installer if lock.conda_prefix is not None else None
+    return archives + ([Package(name="py-rattler", version="", wheel=installer)] if installer is not None else [])
+
+
+def _require_rebuildable(lock: Lock, *, needs_base: bool) -> None:
+    """Raise NotRunError for a conda layer without an image: it would have to be put into this machine's own folder."""
+    if lock.conda_prefix is None or needs_base:
+        return
+    raise NotRunError(
+        f"The lock holds {len(lock.conda)} conda packages for `{lock.conda_prefix.path}`, and the engine `venv` "
+        "rebuilds only what pip installed.",
+        hint="Build it as an image: `envcap build --engine docker`.",
+    )
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -9,9 +9,17 @@ from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.report.conda import describe_environment, describe_explicit
+from envcap.report.conda_tools import describe_conda_lock, describe_pixi_lock
 from envcap.report.requirements import describe_requirements
 
-FORMATS: dict[str, Callable[[Lock], str]] = {"requirements": describe_requirements}
+FORMATS: dict[str, Callable[[Lock], str]] = {
+    "requirements": describe_requirements,
+    "conda-lock": describe_conda_lock,
+    "conda-explicit": describe_explicit,
+    "environment.yml": describe_environment,
+    "pixi.lock": describe_pixi_lock,
+}
 
 
 class ExportRequest(Data, frozen=True, kw_only=True):
@@ -37,7 +45,7 @@ def export(request: ExportRequest, *, tell: Tell) -> str:
     lock, _ = lockfile.read(lockfile.lock_path(request.project, request.name))
     text = describe(lock)
     for gap in lock.gaps:
-        if gap.where == "packages":
+        if gap.where in {"packages", "conda"}:
             tell(Progress(kind="notice", text=f"a gap in the lock: {gap.subject}: {gap.reason}"))
     if request.output is not None:
         _write(request.output, text)

@@ -29,6 +29,7 @@ from envcap.store import Store
 
 if TYPE_CHECKING:
     from envcap.pins.carry import Pinned
+    from envcap.pins.configuration import Configuration
 
 _LARGEST_KEPT_ARTIFACT = 64 << 20  # bytes; of larger ones the lock holds the digest only
 _PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
@@ -40,6 +41,7 @@ class FreezeRequest(Data, frozen=True, kw_only=True):
     project: Path
     name: str = "envcap"
     python: Path | None = None
+    prefix: Path | None = None  # of a conda environment
     base: str | None = None
     override: Override = Override()
     offline: bool = False
@@ -66,7 +68,7 @@ def freeze(request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) ->
     declaration = declare(read_configuration(project), request.override)
 
     tell(Progress(kind="step", text="inspecting the environment"))
-    facts = probe_host(find_python(request.python, environ))
+    facts = probe_host(find_python(_asked_for(request), environ))
     env = _evaluation_environment(facts, environ)
     declaration = _portable(declaration, facts, env)
 
@@ -91,12 +93,23 @@ def _learn(
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
     from envcap.libraries import learn_surroundings
     from envcap.pins.base_image import resolve_base
+    from envcap.pins.conda import pin_conda
+    from envcap.pins.conda_gaps import activation_gaps
+    from envcap.pins.declared import read_every_index
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     data = measure_data(project, declaration.data)
-    tell(Progress(kind="step", text=f"pinning {len(facts.distributions)} packages"))
+    configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
+    if request.offline and facts.conda is not None:
+        raise WrongUsageError(
+            "A conda environment cannot be frozen with `--offline`.",
+            hint="Freeze it where its channels can be reached, without `--offline`.",
+        )
+    conda = pin_conda(facts, configuration=configuration, store=store, cache=download_cache(environ), tell=tell)
+    facts = conda.facts
+    tell(Progress(kind="step", text=f"pinning {sum(one.conda is None for one in facts.distributions)} packages"))
     left_out = [project / path for path in outputs_and_data(project, declaration)]
-    pinned = _pin(facts, store, request, left_out=left_out, environ=environ, tell=tell)
+    pinned = _pin(facts, store, request, configuration, left_out=left_out, environ=environ, tell=tell)
     relations = relate(facts)
     tell(Progress(kind="step", text="resolving the base image"))
     base, base_gaps = resolve_base(facts, explicit=request.base, offline=request.offline)
@@ -144,8 +157,12 @@ def _learn(
         runs=runs,
         packages=with_dependencies(pinned.packages, relations),
         data=data,
+        conda_prefix=conda.prefix,
+        conda=conda.packages,
         gaps=[
             *facts.gaps,
+            *conda.gaps,
+            *activation_gaps(facts, recorded=list(variables)),
             *pinned.gaps,
             *relations.gaps,
             *base_gaps,
@@ -169,17 +186,15 @@ def _pin(
     facts: Facts,
     store: Store,
     request: FreezeRequest,
+    configuration: "Configuration",
     *,
     left_out: Sequence[Path],
     environ: Mapping[str, str],
     tell: Tell,
 ) -> "Pinned":
-    from envcap.pins.declared import read_every_index
     from envcap.pins.offline import pin_offline
     from envcap.pins.pip import pin
 
-    project = _require_project(request.project)
-    configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
     cache = download_cache(environ)
     if not request.offline:
         return pin(
@@ -203,6 +218,20 @@ def _pin(
     )
 
 
+def _asked_for(request: FreezeRequest) -> Path | None:
+    """Give the interpreter, or the folder of the environment, that the user named."""
+    if request.prefix is None:
+        return request.python
+    if request.python is not None:
+        raise WrongUsageError("`--python` and `--prefix` both name an environment.", hint="Give one of them.")
+    if not (request.prefix.expanduser() / "conda-meta").is_dir():
+        raise WrongUsageError(
+            f"`{request.prefix}` is not a conda environment: it has no folder `conda-meta`.",
+            hint="`conda env list` shows where they are; other environments are named with `--python`.",
+        )
+    return request.prefix
+
+
 def _require_project(project: Path) -> Path:
     if not project.is_dir():
         raise WrongUsageError(f"The project `{project}` is not a folder.")
@@ -213,7 +242,8 @@ def _require_project(project: Path) -> Path:
 
 def _evaluation_environment(facts: Facts, environ: Mapping[str, str]) -> dict[str, str]:
     prefix = Path(facts.prefix) if facts.interpreter.kind == "venv" else None
-    return with_interpreter_first(environ, programs=Path(facts.executable).parent, prefix=prefix)
+    env = with_interpreter_first(environ, programs=Path(facts.executable).parent, prefix=prefix)
+    return {**env, "CONDA_PREFIX": facts.prefix} if facts.interpreter.kind == "conda" else env
 
 
 def _portable(declaration: Declaration, facts: Facts, env: Mapping[str, str]) -> Declaration:

@@ -14,6 +14,8 @@ from envcap.model.lock import (
     Base,
     Checkout,
     Code,
+    CondaPackage,
+    CondaPrefix,
     Confidence,
     Conflict,
     DataInput,
@@ -83,6 +85,8 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     derivation: Derivation | None = None
     numerics: Numerics = Numerics()
     data: list[DataInput] = []
+    conda_prefix: CondaPrefix | None = None
+    conda: list[CondaPackage] | None = None  # locks of other environments do not mention it
     conflicts: list[Conflict] = []
     floor: Floor = Floor()
     libraries: list[Library] = []
@@ -128,6 +132,8 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 derivation=lock.derivation,
                 numerics=lock.numerics,
                 data=lock.data,
+                conda_prefix=lock.conda_prefix,
+                conda=lock.conda or None,
                 conflicts=lock.conflicts,
                 floor=lock.floor,
                 libraries=lock.libraries,
@@ -194,6 +200,8 @@ def from_document(document: dict[str, Any]) -> Lock:
         runs=own.evaluation.runs,
         packages=[_from_package(entry) for entry in file.packages],
         data=own.data,
+        conda_prefix=own.conda_prefix,
+        conda=own.conda or [],
         gaps=own.gaps,
         conflicts=own.conflicts,
         derivation=own.derivation,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from envcap.conda_trust import complaints_about_conda
 from envcap.config import check_declaration
 from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Run, output_names
@@ -51,6 +52,7 @@ def _complaints(lock: Lock) -> Iterator[str]:
             yield f"{what} has the sha256 {_show(digest)}, which is none"
     yield from _complaints_about_packages(lock.packages)
     yield from complaints_about_machine(lock)
+    yield from complaints_about_conda(lock)
     yield from _complaints_about_variables(lock.system.environment)
     yield from _complaints_about_runs(lock.runs)
     yield from _complaints_about_derivation(lock)

@@ -26,6 +26,14 @@ def build(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", envvar="ENVCAP_NO_CACHE", help="Build every step again.")
     ] = False,
+    link_scripts: Annotated[
+        bool,
+        typer.Option(
+            "--link-scripts",
+            envvar="ENVCAP_LINK_SCRIPTS",
+            help="Let the post-link scripts of conda packages run in the build.",
+        ),
+    ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -43,6 +51,7 @@ def build(
         tag=tag,
         output=output,
         use_cache=not no_cache,
+        link_scripts=link_scripts,
         frozen_code=frozen_code,
         strict=strict,
     )

@@ -13,7 +13,12 @@ def export(
     project: Project = Path(),
     name: Name = "envcap",
     form: Annotated[
-        str, typer.Option("--format", envvar="ENVCAP_FORMAT", help="requirements: pip's hashed requirements file.")
+        str,
+        typer.Option(
+            "--format",
+            envvar="ENVCAP_FORMAT",
+            help="requirements (pip's hashed file), conda-lock, conda-explicit, environment.yml or pixi.lock.",
+        ),
     ] = "requirements",
     output: Annotated[
         Path | None,

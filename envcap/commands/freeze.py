@@ -25,6 +25,10 @@ def freeze(
             help="The interpreter, or the folder of the environment, to freeze. Default: the active environment.",
         ),
     ] = None,
+    prefix: Annotated[
+        Path | None,
+        typer.Option("--prefix", envvar="ENVCAP_PREFIX", help="The folder of the conda environment to freeze."),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -106,6 +110,7 @@ def freeze(
         project=project,
         name=name,
         python=python,
+        prefix=prefix,
         base=base,
         override=override,
         offline=offline,

@@ -28,6 +28,7 @@ def contents_of_lock(lock: Lock) -> Contents:
             },
             "packages": {package.name: package.version for package in lock.packages},
             "files": {package.name: _short(package.wheel.sha256) for package in lock.packages},
+            "conda": {one.name: f"{one.version} {one.build}" for one in lock.conda},
             "base": {"image": lock.base.reference, "digest": _short((lock.base.digest or "").partition(":")[2])},
             **_machine(lock.python, lock.system, lock.hardware, lock.system.environment),
         }
@@ -39,7 +40,8 @@ def contents_of_facts(facts: Facts, *, settings: Mapping[str, str] | None) -> Co
     from packaging.utils import canonicalize_name
 
     areas = {
-        "packages": {str(canonicalize_name(item.name)): item.version for item in facts.distributions},
+        "packages": {str(canonicalize_name(item.name)): item.version for item in facts.distributions if not item.conda},
+        "conda": {one.name: f"{one.version} {one.build}" for one in (facts.conda.records if facts.conda else [])},
         **_machine(facts.interpreter, facts.system, facts.hardware, settings or {}),
     }
     if settings is None:

@@ -12,6 +12,7 @@ def compare_environment(lock: Lock, facts: Facts) -> list[Finding]:
     """
     return [
         *_compare_packages(lock, facts),
+        *_compare_conda(lock, facts),
         *_compare_interpreter(lock, facts),
         *_compare_system(lock, facts),
         *_compare_hardware(lock, facts),
@@ -21,8 +22,11 @@ def compare_environment(lock: Lock, facts: Facts) -> list[Finding]:
 def _compare_packages(lock: Lock, facts: Facts) -> list[Finding]:
     from packaging.utils import canonicalize_name
 
+    conda = {package.name for package in lock.conda}  # what they bring is compared as conda packages
     frozen = {package.name: package.version for package in lock.packages}
-    observed = {str(canonicalize_name(item.name)): item.version for item in facts.distributions}
+    observed = {
+        str(canonicalize_name(item.name)): item.version for item in facts.distributions if item.conda not in conda
+    }
     return [
         Finding(
             where="packages",
@@ -33,6 +37,24 @@ def _compare_packages(lock: Lock, facts: Facts) -> list[Finding]:
         )
         for name in sorted({*frozen, *observed})
         if not same_version(frozen.get(name), observed.get(name))
+    ]
+
+
+def _compare_conda(lock: Lock, facts: Facts) -> list[Finding]:
+    """Compare the records of conda-meta: version, build and the digest of the archive."""
+    frozen = {one.name: f"{one.version} {one.build} sha256:{one.sha256}" for one in lock.conda}
+    records = facts.conda.records if facts.conda is not None and (lock.conda or lock.conda_prefix) else []
+    observed = {one.name: f"{one.version} {one.build} sha256:{one.sha256}" for one in records}
+    return [
+        Finding(
+            where="conda",
+            subject=name,
+            frozen=frozen.get(name, "missing"),
+            observed=observed.get(name, "missing"),
+            fatal=True,
+        )
+        for name in sorted({*frozen, *observed})
+        if frozen.get(name) != observed.get(name)
     ]
 
 

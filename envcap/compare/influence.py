@@ -46,6 +46,7 @@ _BY_AREA: dict[str, Rated] = {
     "evaluation": ("high", "another evaluation was declared"),
     "settings": ("medium", "a recorded variable"),
     "packages": ("low", "not known to compute"),
+    "conda": ("low", "not known to compute"),
     "files": ("medium", "one version, but other contents"),
     "python": ("low", "a flag of the interpreter"),
 }
@@ -53,7 +54,7 @@ _BY_AREA: dict[str, Rated] = {
 
 def rate(area: str, subject: str, first: str, second: str) -> Rated:
     """Give the influence of one difference, and why."""
-    if area in {"packages", "files"} and _COMPUTING.fullmatch(subject):
+    if area in {"packages", "files", "conda"} and _COMPUTING.fullmatch(subject):
         return _rate_computing(area, first, second)
     if area == "settings" and _DETERMINISM.fullmatch(subject):
         return "high", "it decides about kernels, threads or order"

@@ -10,7 +10,8 @@ Influence = Literal["high", "medium", "low"]
 class Difference(Data, frozen=True, kw_only=True):
     """One fact that is not the same on both sides. A side that does not have it reads `missing`."""
 
-    area: str  # `code`, `data`, `evaluation`, `settings`, `packages`, `files`, `python`, `system`, `hardware`, `base`
+    # `code`, `data`, `evaluation`, `settings`, `packages`, `conda`, `files`, `python`, `system`, `hardware`, `base`
+    area: str
     subject: str
     first: str
     second: str

@@ -43,6 +43,7 @@ class Distribution(Data, frozen=True, kw_only=True):
     record: bool = False  # a RECORD file is there
     built_here: bool = False  # the installer left word that it built the wheel from source
     requires: list[str] = []  # `Requires-Dist:` lines as they are written, not yet known to be well-formed
+    conda: str | None = None  # the conda package that lists its metadata among its files
 
 
 class System(Table, frozen=True, kw_only=True):
@@ -103,6 +104,37 @@ class Hardware(Table, frozen=True, kw_only=True):
     cuda_driver: str | None = None  # the highest CUDA the driver supports, e.g. `12.8`
 
 
+class CondaRecord(Data, frozen=True, kw_only=True):
+    """One file of conda-meta, as it is written. `url`, `channel` and `requested` may still hold credentials."""
+
+    record: str  # absolute path of the file
+    name: str
+    version: str
+    build: str
+    build_number: int = 0
+    subdir: str = ""
+    channel: str = ""
+    file: str = ""  # the archive's name
+    url: str | None = None
+    md5: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    noarch: str | None = None
+    requested: list[str] = []
+    depends: list[str] = []
+    constrains: list[str] = []
+    kept: list[str] = []  # where its archive, or the folder that it was unpacked to, may still be on this machine
+    scripts: list[str] = []  # files that run when it is installed or activated
+
+
+class Conda(Data, frozen=True, kw_only=True):
+    """A conda prefix: its packages, who made it, and the names of the variables that activating it sets."""
+
+    tool: str
+    records: list[CondaRecord]
+    variables: list[str] = []
+
+
 class Facts(Data, frozen=True, kw_only=True):
     """All that the probe printed. `paths` is sys.path; `prefix` and `executable` tell where things are."""
 
@@ -116,4 +148,5 @@ class Facts(Data, frozen=True, kw_only=True):
     system: System
     hardware: Hardware
     markers: dict[str, str] = {}  # what environment markers (PEP 508) are evaluated with, but for `extra`
+    conda: Conda | None = None
     gaps: list[Gap] = []

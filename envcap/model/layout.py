@@ -7,3 +7,4 @@ OWNER = 65532  # the user and group that the evaluation runs as in an image
 HOOK_FILE, HOOK_EVENTS = "sitecustomize.py", "events"
 OS_PACKAGES = "os-packages"  # the folder of the .deb files in the build context
 LOCK_LABEL = "dev.envcap.lock.sha256"
+CONDA_EDITS = "conda-edits.tar"  # in the store and in the build context

@@ -50,6 +50,42 @@ class Package(Data, frozen=True, kw_only=True):
     confidence: Confidence = "tags"  # the least that can be said of a file that was pinned at all
 
 
+class CondaPackage(Table, frozen=True, kw_only=True):
+    """One conda package that the image will hold, bound to its archive: at `url`, or at `path` beside the lock."""
+
+    name: str
+    version: str
+    build: str
+    build_number: int = 0
+    subdir: str  # `linux-64`, `noarch`
+    channel: str  # its address without credentials, or the short name where that is all there is
+    file: str  # `zlib-1.3.1-h4ab18f5_1.conda`
+    sha256: str
+    md5: str | None = None
+    url: str | None = None
+    path: str | None = None
+    size: int | None = None
+    noarch: str | None = None  # `python` or `generic`
+    requested: list[str] = []  # the specs that a person asked for, empty for what was pulled in
+    depends: list[str] = []
+    constrains: list[str] = []
+
+    @property
+    def archive(self) -> Wheel:
+        """Its file, as downloads know files."""
+        return Wheel(name=self.file, sha256=self.sha256, url=self.url, path=self.path, size=self.size)
+
+
+class CondaPrefix(Table, frozen=True, kw_only=True):
+    """The folder that the conda packages are installed into, on this machine and in the image."""
+
+    path: str  # absolute: it is written into the installed files
+    tool: str  # `conda`, `mamba`, `micromamba`, `pixi` or `unknown`: who left its traces there last
+    virtual_packages: list[str] = []  # `__glibc=2.36=0`: what solvers are told of the machine
+    installer: Wheel | None = None  # what puts the archives into place in the image; a Gap says why there is none
+    edits: str | None = None  # sha256 in the store of the archive of files that were changed after the installation
+
+
 class Conflict(Table, frozen=True, kw_only=True):
     """A requirement that the live environment does not meet. It is frozen as it is: it may work all the same."""
 
@@ -179,6 +215,8 @@ class Lock(Data, frozen=True, kw_only=True):
     runs: list[Run]
     packages: list[Package]
     data: list[DataInput] = []
+    conda_prefix: CondaPrefix | None = None  # where the environment is conda's
+    conda: list[CondaPackage] = []
     gaps: list[Gap] = []
     conflicts: list[Conflict] = []
     derivation: Derivation | None = None  # None where the runs were made with these very packages

@@ -26,6 +26,9 @@ else:
 _WITH_DIGEST = re.compile(r"(?P<reference>.+)@(?P<digest>sha256:[0-9a-f]{64})")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "ppc64le": "linux/ppc64le", "s390x": "linux/s390x"}
+# Of a conda environment the image takes only pip and the program that installs conda's archives; the latter needs 3.10.
+_OLDEST_INSTALLING = (3, 10)
+_INSTALLING = "3.11"
 _SECONDS = 30  # for one question to an engine or a registry
 # What a registry may answer with (OCI image specification; Docker image manifest version 2, schema 2).
 _INDEX_TYPES = (
@@ -79,6 +82,8 @@ def candidate_references(facts: Facts) -> list[str]:
     if facts.interpreter.implementation == "pypy":
         version = f"{'.'.join(version.split('.')[:2])}"
         return [f"pypy:{version}-slim-{suite}" for suite in _suites(facts.system)]
+    if facts.interpreter.kind == "conda" and _numbers(version)[:2] < _OLDEST_INSTALLING:
+        version = _INSTALLING
     if facts.system.libc == "musl":
         release = ".".join(facts.system.version.split(".")[:2])
         return [f"python:{version}-alpine{release}"]

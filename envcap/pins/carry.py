@@ -131,7 +131,7 @@ class Carrier:
 
     def from_conda(self, distribution: Distribution) -> Pinned:
         """Give what conda installed."""
-        return self.repacked(distribution, reason="conda installed it, and conda's archives are not pinned")
+        return self.repacked(distribution, reason="conda installed it, and its conda package is not pinned")
 
     def repacked(self, distribution: Distribution, *, reason: str) -> Pinned:
         """Give a wheel made of the installed files, and the Gap that says so."""

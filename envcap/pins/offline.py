@@ -82,9 +82,11 @@ def pin_offline(
 
     Raises NotRunError when a configured folder cannot be read.
     """
-    classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
+    classified = [
+        (distribution, classify(distribution)) for distribution in facts.distributions if distribution.conda is None
+    ]
     verified = Verified.beside(cache, facts.distributions)
-    damages = find_damages(classified, verified=verified, refresh=refresh, tell=tell)
+    damages = find_damages(facts.distributions, classified, verified=verified, refresh=refresh, tell=tell)
     with NoConnection(configuration) as connection:
         machine = _Machine(connection, cache=cache, environ=environ)
         offered = _Known(connection=connection, cache=cache, machine=machine)

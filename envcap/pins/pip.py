@@ -45,15 +45,18 @@ def pin(
 ) -> Pinned:
     """Give a package for every distribution that can have one, by normalised name, and a Gap wherever a word is due.
 
+    Those that a conda package owns come with it.
     Files that no index serves are put into `store`; files that had to be looked at are kept in `cache`. What an index
     said within the last day is believed where it leads to a proven wheel, and what was read of an installed file while
     nothing about it has changed, unless `refresh` is set; in every other case the index is asked and the file is read.
     `left_out` are paths that are no code of an editable install, such as data. Raises NotRunError when an index cannot
     be read.
     """
-    classified = [(distribution, classify(distribution)) for distribution in facts.distributions]
+    classified = [
+        (distribution, classify(distribution)) for distribution in facts.distributions if distribution.conda is None
+    ]
     verified = Verified.beside(cache, facts.distributions)
-    damages = find_damages(classified, verified=verified, refresh=refresh, tell=tell)
+    damages = find_damages(facts.distributions, classified, verified=verified, refresh=refresh, tell=tell)
     with Connection(configuration) as connection:
         offered = Offered(connection=connection, cache=cache)
         carrier = Carrier(prefix=Path(facts.prefix), offered=offered, store=store, damages=damages)
@@ -158,9 +161,13 @@ class Inquiry:
         return known
 
 
-def find_damages(classified: Classified, *, verified: Verified, refresh: bool, tell: Tell) -> dict[str, Damage]:
-    """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD."""
-    distributions = [distribution for distribution, _ in classified]
+def find_damages(
+    distributions: Sequence[Distribution], classified: Classified, *, verified: Verified, refresh: bool, tell: Tell
+) -> dict[str, Damage]:
+    """Give what happened to the files of packages that will be pinned. conda rewrites files and tells no RECORD.
+
+    All distributions are looked at, conda's too: folders may belong to packages of both.
+    """
     damages = check_files(distributions, tell=tell, verified=verified, refresh=refresh)
     pinned = {one.path for one, kind in classified if kind in {"index", "archive", "local", "built"}}
     return {path: damage for path, damage in damages.items() if path in pinned}

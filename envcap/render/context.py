@@ -7,6 +7,7 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile
 from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OS_PACKAGES, OWNER
 from envcap.model.lock import Lock
+from envcap.render.conda import conda_files, conda_values
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 from envcap.render.templates import fill
 
@@ -24,8 +25,10 @@ def default_tag(lock: Lock, *, lock_sha256: str) -> str:
     return f"envcap/{name or 'lock'}:{lock_sha256[:12]}"
 
 
-def render(lock: Lock, *, lock_sha256: str, needs_base: bool) -> Context:
+def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool = False) -> Context:
     """Render the Dockerfile and list the files beside it; without `needs_base`, for an engine that has no images.
+
+    `link_scripts` lets the scripts of conda packages run, in the build and without a network.
 
     Raises NotRunError when a base is needed and the lock has no digest of it, RefusedError when a value cannot
     enter a Dockerfile.
@@ -42,6 +45,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool) -> Context:
         ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive),
         *wheels,
         *(_os_package_files(lock) if needs_base else []),
+        *(conda_files(lock, link_scripts=link_scripts) if needs_base else []),
     ]
     return Context(
         tag=tag,
@@ -59,7 +63,7 @@ def image_environment(lock: Lock) -> dict[str, str]:
         "HOME": "/tmp",  # noqa: S108  (the one place that is writable under a read-only root)
         "LANG": "C.UTF-8",
         "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
-        "VIRTUAL_ENV": "/opt/env",
+        **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": "/opt/env"}),
     }
     if cuda_of(lock.packages) is not None:
         # What NVIDIA's container toolkit reads; without them it may hand nothing into the container.
@@ -109,6 +113,7 @@ def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
             "base": base_reference(lock),
             "has_wheels": bool(lock.packages),
             "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
+            "conda": conda_values(lock) if lock.conda_prefix is not None else None,
             "not_locked": not_locked,
             "uninstall": exec_form(
                 ["/opt/env/bin/python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *not_locked]

@@ -38,6 +38,7 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
     system, python, hardware = lock.system, lock.python, lock.hardware
     lines = {
         "python": f"{python.implementation} {python.version} ({python.kind})",
+        **_conda(lock),
         "packages": _packages(lock.packages),
         "system": f"{system.distribution} {system.version}, {system.libc} {system.libc_version}, {system.architecture}",
         "hardware": ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]),
@@ -96,9 +97,10 @@ def _text(lines: list[str]) -> str:
 
 def _inside(judgement: Judgement, lock: Lock) -> str:
     fatal = any(finding.fatal for finding in judgement.findings)
+    count = f"{len(lock.conda)} conda and {len(lock.packages)}" if lock.conda_prefix else str(len(lock.packages))
     claim = "not what the lock says" if fatal else "as locked"
     return (
-        f"Inside ({judgement.engine} {judgement.image}): {len(lock.packages)} packages, "
+        f"Inside ({judgement.engine} {judgement.image}): {count} packages, "
         f"{lock.python.implementation} {lock.python.version}: {claim}"
     )
 
@@ -132,6 +134,14 @@ def _packages(packages: list[Package]) -> str:
     beside = sum(one.wheel.path is not None for one in packages)
     parts = [f"{count} {word}" for word, count in counts.items() if count]
     return ", ".join([f"{len(packages)} pinned by sha256", *parts, *([f"{beside} in .envcap/store"] if beside else [])])
+
+
+def _conda(lock: Lock) -> _LINES:
+    """Give the line of a conda environment, none of another."""
+    if lock.conda_prefix is None:
+        return {}
+    edited = ", with edited files" if lock.conda_prefix.edits else ""
+    return {"conda": f"{len(lock.conda)} archives pinned by sha256, for {lock.conda_prefix.path}{edited}"}
 
 
 def _base(base: Base) -> str:

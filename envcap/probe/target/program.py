@@ -3,6 +3,7 @@
 import os
 import sys
 
+from .conda import describe_conda
 from .distributions import list_distributions
 from .document import to_json
 from .frame import FORMAT, frame
@@ -28,6 +29,7 @@ def describe(paths: "list[str]") -> "dict[str, object]":
     """Give the document that `envcap.model.facts.Facts` describes, ready for JSON."""
     gaps = Gaps()
     _check_paths(paths, gaps)
+    conda, owners = describe_conda(sys.prefix, gaps)
     hardware = describe_hardware(gaps)
     hardware.update(describe_gpus(gaps))
     return {
@@ -38,11 +40,21 @@ def describe(paths: "list[str]") -> "dict[str, object]":
         "prefix": sys.prefix,
         "base_prefix": base_prefix(),
         "paths": paths,
-        "distributions": list_distributions(paths, gaps),
+        "distributions": _with_owners(list_distributions(paths, gaps), owners),
         "system": describe_system(gaps),
         "hardware": hardware,
+        "conda": conda,
         "gaps": gaps.found,
     }
+
+
+def _with_owners(distributions: "list[dict[str, object]]", owners: "dict[str, str]") -> "list[dict[str, object]]":
+    """Note at each distribution the conda package that brought it. Links such as `lib/python3.1` are followed."""
+    real = os.path.realpath(sys.prefix)
+    for distribution in distributions if owners else []:
+        below = os.path.relpath(os.path.realpath(str(distribution["path"])), real)
+        distribution["conda"] = owners.get(below)
+    return distributions
 
 
 def write(content: bytes) -> None:

@@ -1,0 +1,98 @@
+"""The conda layer of a build context: the archives, the plan of the installer, and the values of its template. Pure."""
+
+import json
+from pathlib import Path, PurePosixPath
+
+from envcap.conda_trust import is_usable_prefix
+from envcap.errors import NotRunError, RefusedError
+from envcap.model.image import ContextFile
+from envcap.model.layout import CONDA_EDITS
+from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
+from envcap.render.quoting import exec_form, quote_value
+
+PROGRAM = "install_archives.py"
+# conda itself compiles what is the same for every Python. quiet=2: packages ship files for other Pythons.
+_COMPILE = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2, workers=0)"
+_EMPTIED = PurePosixPath("/tmp")  # noqa: S108  (a fresh file system in the container while the evaluation runs)
+
+
+def conda_files(lock: Lock, *, link_scripts: bool) -> list[ContextFile]:
+    """List the files of the context for the conda layer, none for a lock without one.
+
+    Raises NotRunError where the lock has nothing to install them with, or a folder that no container keeps.
+    """
+    prefix = lock.conda_prefix
+    if prefix is None:
+        return []
+    installer = _require_installable(prefix)
+    program = Path(__file__).with_name(PROGRAM).read_bytes()
+    plan = {
+        "prefix": prefix.path,
+        "link_scripts": link_scripts,
+        "packages": [_entry(package) for package in lock.conda],
+    }
+    requirement = f"./{installer.name} --hash=sha256:{installer.sha256}\n"
+    return [
+        ContextFile(path="conda.json", content=(json.dumps(plan, indent=1) + "\n").encode()),
+        ContextFile(path=PROGRAM, content=program),
+        ContextFile(path="installer/requirements.txt", content=requirement.encode()),
+        ContextFile(path=f"installer/{installer.name}", sha256=installer.sha256),
+        *(ContextFile(path=f"conda/{package.file}", sha256=package.sha256) for package in lock.conda),
+        *([ContextFile(path=CONDA_EDITS, sha256=prefix.edits)] if prefix.edits is not None else []),
+    ]
+
+
+def _require_installable(prefix: CondaPrefix) -> Wheel:
+    if not is_usable_prefix(prefix.path):
+        raise RefusedError(f"`{prefix.path}` is no folder that conda packages may be installed into.")
+    if _EMPTIED in PurePosixPath(prefix.path).parents:
+        raise NotRunError(
+            f"The conda environment is in `{prefix.path}`, and `{_EMPTIED}` is empty whenever a container starts.",
+            hint="Make the environment in another folder, and freeze again.",
+        )
+    if prefix.installer is None:
+        raise NotRunError(
+            "The lock names no installer for conda's archives: none could be looked up when it was frozen.",
+            hint="`envcap show` tells why, under its gaps. Freeze again where a package index can be read.",
+        )
+    return prefix.installer
+
+
+def _entry(package: CondaPackage) -> dict[str, object]:
+    return {
+        "name": package.name,
+        "version": package.version,
+        "build": package.build,
+        "build_number": package.build_number,
+        "subdir": package.subdir,
+        "noarch": package.noarch,
+        "channel": package.channel,
+        "file": package.file,
+        "url": package.url or f"file:///{package.file}",  # conda's records have an address in any case
+        "sha256": package.sha256,
+        "md5": package.md5,
+        "size": package.size,
+        "requested": package.requested,
+        "depends": package.depends,
+        "constrains": package.constrains,
+    }
+
+
+def conda_values(lock: Lock) -> dict[str, object]:
+    """Give what the template of the conda layer is filled with."""
+    prefix = lock.conda_prefix
+    path = prefix.path if prefix is not None else ""
+    python = f"{path}/bin/python"
+    pip = ["python3", "-m", "pip", "--python", python, "--disable-pip-version-check", "--no-cache-dir", "install"]
+    locked = ["--no-index", "--no-deps", "--require-hashes", "--force-reinstall", "--requirement", "requirements.txt"]
+    return {
+        "install": exec_form([*pip, *locked]),
+        "program": exec_form(["python3", PROGRAM]),
+        "compile": exec_form([python, "-I", "-c", _COMPILE]),
+        "copied": exec_form([path, path]),
+        "edits": exec_form([CONDA_EDITS, f"{path}/"]) if prefix is not None and prefix.edits is not None else "",
+        # The home of root is closed to the plain user that the evaluation runs as.
+        "opened": exec_form(["chmod", "a+x", "/root"]) if path.startswith("/root/") else "",
+        "programs": quote_value(f"{path}/bin")[1:-1],
+        "has_wheels": bool(lock.packages),
+    }

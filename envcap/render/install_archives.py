@@ -1,0 +1,101 @@
+"""Puts conda archives into place in the first stage of an image. Runs there, apart from envcap, without a network.
+
+`conda.json` beside it says what to install and where. Every archive is checked before the installer sees it: py-rattler
+does not check files that it is given by path.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from rattler import BuildString, PackageRecord, RepoDataRecord, install
+
+HERE = Path(__file__).resolve().parent
+EPOCH = 315532800  # 1980-01-01: the same archives give the same layer
+RECORDS = "conda-meta"
+
+
+def require_unchanged(entry: dict[str, Any], path: Path) -> None:
+    """Raise ValueError unless the archive has the sha256 that was frozen."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    if digest.hexdigest() != entry["sha256"]:
+        raise ValueError(f"{path.name} has the sha256 {digest.hexdigest()}, and {entry['sha256']} was frozen")
+
+
+def record_of(entry: dict[str, Any], path: Path) -> RepoDataRecord:
+    """Give the record that the installer takes, with all that a later solve asks of it."""
+    record = PackageRecord(
+        name=entry["name"],
+        version=entry["version"],
+        build=BuildString.new_unchecked(entry["build"]),
+        build_number=entry["build_number"],
+        subdir=entry["subdir"],
+        noarch=entry["noarch"],
+        depends=entry["depends"],
+        constrains=entry["constrains"],
+        sha256=bytes.fromhex(entry["sha256"]),
+        md5=bytes.fromhex(entry["md5"]) if entry["md5"] else None,
+        size=entry["size"],
+    )
+    return RepoDataRecord(record, entry["file"], path.as_uri(), entry["channel"])
+
+
+def tidy(prefix: Path, entries: list[dict[str, Any]]) -> None:
+    """Let each record say where its archive really comes from, and nothing of this place."""
+    by_name = {entry["name"]: entry for entry in entries}
+    for path in sorted((prefix / RECORDS).glob("*.json")):
+        record = json.loads(path.read_bytes())
+        entry = by_name[record["name"]]
+        for key in ("extracted_package_dir", "package_tarball_full_path", "link"):
+            record.pop(key, None)
+        record.update(url=entry["url"], channel=entry["channel"], fn=entry["file"])
+        record.update(requested_specs=entry["requested"], requested_spec=(entry["requested"] or [None])[0])
+        path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+def settle(prefix: Path, *, started: float) -> None:
+    """Let everybody read every file, and give one time to all that was made here.
+
+    Files that came as they are keep their time: byte code beside them states it.
+    """
+    for folder, folders, files in os.walk(prefix, topdown=False):
+        for name in (*files, *folders):
+            path = Path(folder, name)
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+            if path.is_dir() or path.lstat().st_mtime >= started:
+                os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+
+
+def main() -> None:
+    """Check, install, tidy up."""
+    plan = json.loads((HERE / "conda.json").read_bytes())
+    prefix = Path(plan["prefix"])
+    started = time.time() - 1.0  # a file system may count in coarser steps than the clock
+    records = []
+    for entry in plan["packages"]:
+        path = HERE / "conda" / entry["file"]
+        require_unchanged(entry, path)
+        records.append(record_of(entry, path))
+    prefix.mkdir(parents=True)
+    work = install(
+        records,
+        prefix,
+        cache_dir=HERE / "cache",
+        execute_link_scripts=bool(plan["link_scripts"]),
+        show_progress=False,
+    )
+    asyncio.run(work)
+    tidy(prefix, plan["packages"])
+    settle(prefix, started=started)
+
+
+if __name__ == "__main__":
+    main()
