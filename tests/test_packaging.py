@@ -48,7 +48,7 @@ def test_the_wheel_holds_all_that_is_needed_and_no_more(wheel: Path) -> None:
     assert sources | templates | {"envcap/py.typed"} <= names
     assert {name.split("/")[0] for name in names} == {"envcap", info}
     assert {name for name in names if name.startswith("envcap/")} == sources | templates | {"envcap/py.typed"}
-    assert re.search(r"(?m)^envcap\s*=\s*envcap\.cli:main$", entry_points)
+    assert re.search(r"(?m)^envcap\s*=\s*envcap\.start:main$", entry_points)
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"

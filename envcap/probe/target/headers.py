@@ -25,7 +25,7 @@ def parse_headers(content: bytes, names: "tuple[str, ...]", *, first_only: bool 
         if first_only and current is not None and all(wanted.values()):
             break
         name, colon, value = line.partition(":")
-        current = wanted.get(name.strip().lower()) if colon else None
+        current = wanted.get(name.rstrip(" \t").lower()) if colon else None
         if current is not None:
             current.append(value.strip())
     return {name: wanted[name.lower()] for name in names}
