@@ -102,8 +102,8 @@ def test_libraries_are_told_from_other_mapped_files(tmp_path: Path) -> None:
         ("/srv/env/lib/x.py", "environment"),
         ("/home/ada/.cache/matplotlib/fontlist.json", "cache"),
         ("/home/ada/.cache/models/weights.bin", "data"),
-        ("/home/ada/work/values.csv", "project"),
-        ("/home/ada/worksheets/values.csv", "data"),
+        ("/home/ada/project/values.csv", "project"),
+        ("/home/ada/projections/values.csv", "data"),
         ("/tmp/x", "temporary"),
         ("/scratch/x", "temporary"),
         ("/etc/passwd", "system"),
@@ -111,7 +111,7 @@ def test_libraries_are_told_from_other_mapped_files(tmp_path: Path) -> None:
     ],
 )
 def test_files_are_classified(path: str, kind: str) -> None:
-    found = classify(path, project="/home/ada/work", environment=("/srv/env/",), temporary="/scratch")
+    found = classify(path, project="/home/ada/project", environment=("/srv/env/",), temporary="/scratch")
     assert found == kind
 
 
@@ -161,11 +161,11 @@ def test_lines_of_strace() -> None:
     text = (
         '12 execve("/usr/bin/file", ["file"], 0x7ffe /* 5 vars */) = 0\n'
         '12 execve("/usr/local/bin/absent", ["absent"], 0x7ffe /* 5 vars */) = -1 ENOENT (No such file or directory)\n'
-        '13 openat(AT_FDCWD</work>, "data/\\303\\251.bin", O_RDONLY|O_CLOEXEC) = 3</work/data/\\303\\251.bin>\n'
-        '13 openat(4</work>, "out", O_WRONLY|O_CREAT, 0666) = 5</work/out>\n'
-        '13 openat(AT_FDCWD</work>, "/usr/lib/libx.so.1", O_RDONLY <unfinished ...>\n'
-        '13 openat(AT_FDCWD</work>, "/absent", O_RDONLY) = -1 ENOENT (No such file or directory)\n'
-        '13 openat(AT_FDCWD</work>, ".", O_RDONLY|O_DIRECTORY) = 3</work>\n'
+        '13 openat(AT_FDCWD</job>, "data/\\303\\251.bin", O_RDONLY|O_CLOEXEC) = 3</job/data/\\303\\251.bin>\n'
+        '13 openat(4</job>, "out", O_WRONLY|O_CREAT, 0666) = 5</job/out>\n'
+        '13 openat(AT_FDCWD</job>, "/usr/lib/libx.so.1", O_RDONLY <unfinished ...>\n'
+        '13 openat(AT_FDCWD</job>, "/absent", O_RDONLY) = -1 ENOENT (No such file or directory)\n'
+        '13 openat(AT_FDCWD</job>, ".", O_RDONLY|O_DIRECTORY) = 3</job>\n'
         "13 connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(443), "
         'sin_addr=inet_addr("192.0.2.7")}, 16) = -1 EINPROGRESS (Operation now in progress)\n'
         "13 connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(53), "
@@ -174,8 +174,8 @@ def test_lines_of_strace() -> None:
     )
     assert parse_strace(text) == {
         ("run", "/usr/bin/file"),
-        ("read", "/work/data/é.bin"),
-        ("write", "/work/out"),
+        ("read", "/job/data/é.bin"),
+        ("write", "/job/out"),
         ("map", "/usr/lib/libx.so.1"),
         ("connect", "192.0.2.7\n443"),
     }
