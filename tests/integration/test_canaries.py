@@ -103,6 +103,7 @@ class Planted:
             PIP_TRUSTED_HOST="127.0.0.3",
             UV_INDEX=f"own={_with_login(uvs.simple, canary('uv-index'))}",
             PIP_RETRIES="0",
+            PIP_KEYRING_PROVIDER="subprocess",  # whatever library of that name the tests' own environment has
             PIP_TIMEOUT="5",
             PIP_CONFIG_FILE=str(self.folder / "pip.conf"),
         )

@@ -243,7 +243,8 @@ def test_stopping_a_build_leaves_nothing(small: Any, engine_state: Any) -> None:
     small.ok("freeze")
     stopped = small.stop_when('RUN ["python3", "-m", "venv"', "build", "--engine", "docker", "--no-cache")
     assert stopped.code == 130, stopped.err
-    assert engine_state() == before
+    # No more than before: the engine may still have been removing what an earlier test left.
+    assert [now - then for now, then in zip(engine_state(), before, strict=True)] == [set(), set(), set()]
     assert list((small.project.parent / "cache").glob("files/context-*")) == []
 
 
