@@ -38,8 +38,8 @@ check: $(STAMP)  ## Style and types
 test: check engine browser  ## Everything, the container tests included
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
-test-fast: check  ## All that needs neither a container engine nor a package index
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup -m 'not engine and not network and not browser'
+test-fast: check  ## All that needs no container engine, no package index and no whole environment
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --ignore=tests/integration -m 'not engine and not network and not browser'
 
 clean:  ## Remove what the targets above made in this folder
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/*/.venv examples/*/.envcap

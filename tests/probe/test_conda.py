@@ -86,8 +86,8 @@ STATES = {
         "// not relevant for pixi but for `conda run -p`",
         [],
         {
-            "pixi": '{"manifest_path": "/home/ada/x/pixi.toml", "environment_name": "default", "pixi_version": "0.63.0"}',
-            "pixi_env_prefix": "/home/ada/x/.pixi/envs/default",
+            "pixi": '{"manifest_path": "/home/a/x/pixi.toml", "environment_name": "default", "pixi_version": "0.63.0"}',
+            "pixi_env_prefix": "/home/a/x/.pixi/envs/default",
         },
     ),
 }
