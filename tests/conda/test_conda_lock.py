@@ -145,9 +145,7 @@ def test_a_hostile_prefix_is_refused(path: str, conda_lock: Lock) -> None:
         lockfile.dump(with_prefix(conda_lock, path=path))
 
 
-@pytest.mark.parametrize(
-    "path", ["/opt/conda", "/root/miniconda3/envs/a b", "/home/a/x/.pixi/envs/default", "/data/é"]
-)
+@pytest.mark.parametrize("path", ["/opt/conda", "/root/miniconda3/envs/a b", "/home/a/x/.pixi/envs/default", "/data/é"])
 def test_a_usual_prefix_is_taken(path: str) -> None:
     assert is_usable_prefix(path)
 
