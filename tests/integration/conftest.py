@@ -269,16 +269,35 @@ def leave_no_images(request: pytest.FixtureRequest) -> Iterator[None]:
     client.close()
 
 
+class EngineState:
+    """What an engine holds that envcap may leave behind. Tests on other workers use the same engine meanwhile."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+
+    def look(self) -> set[str]:
+        """List containers, volumes and our tags, each under its kind."""
+        containers = {f"container {item.name}" for item in self.client.containers.list(all=True, ignore_removed=True)}
+        volumes = {f"volume {item.name}" for item in self.client.volumes.list()}
+        tags = {f"tag {tag}" for image in self.client.images.list("envcap/*") for tag in image.tags}
+        return containers | volumes | tags
+
+    def left_since(self, before: set[str], *, tags: bool = False) -> set[str]:
+        """List what is there now and was not before, tags if asked. Only what stays counts: others' come and go."""
+        left = self.look() - before
+        if not tags:
+            left = {item for item in left if not item.startswith("tag ")}
+        for _ in range(20):
+            if not left:
+                break
+            time.sleep(0.5)
+            left &= self.look()
+        return left
+
+
 @pytest.fixture
-def engine_state() -> Iterator[Callable[[], tuple[set[str], set[str], set[str]]]]:
-    """Give a function that lists what an engine holds of ours: containers, volumes, tags."""
+def engine_state() -> Iterator[EngineState]:
+    """Give a look into the engine."""
     client = docker.from_env()
-
-    def look() -> tuple[set[str], set[str], set[str]]:
-        containers = {str(item.name) for item in client.containers.list(all=True)}
-        volumes = {str(item.name) for item in client.volumes.list()}
-        tags = {tag for image in client.images.list("envcap/*") for tag in image.tags}
-        return containers, volumes, tags
-
-    yield look
+    yield EngineState(client)
     client.close()

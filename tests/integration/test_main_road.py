@@ -16,7 +16,7 @@ LOCK = "pylock.envcap.toml"
 
 
 def test_the_number_comes_back(digits: Any, engine_state: Any) -> None:
-    containers, volumes, tags = engine_state()
+    before = engine_state.look()
     frozen = digits.ok("freeze", "--json").document
     assert frozen["frozen"]["gaps"] == []
     assert [package["name"] for package in frozen["frozen"]["packages"]].count("scikit-learn") == 1
@@ -31,7 +31,7 @@ def test_the_number_comes_back(digits: Any, engine_state: Any) -> None:
     refuses_changed_code(digits)
     refuses_another_version(digits)
     renders_the_same_bytes(digits)
-    assert engine_state() == (containers, volumes, {*tags, built["image"]["reference"]})
+    assert engine_state.left_since({*before, f"tag {built['image']['reference']}"}, tags=True) == set()
     assert list((digits.project.parent / "scratch").iterdir()) == []
 
 
@@ -111,7 +111,7 @@ def test_a_changed_result_is_different(small: Any, engine_state: Any) -> None:
     program = small.project / "evaluate.py"
     program.write_text(program.read_text().replace("'count': 12", "'count': 12, 'user': os.getuid()"))
     program.write_text("import os\n" + program.read_text())
-    before = engine_state()
+    before = engine_state.look()
     small.ok("freeze")
     small.ok("build", "--engine", "docker")
     verified = small("verify", "--engine", "docker", "--json")
@@ -120,8 +120,7 @@ def test_a_changed_result_is_different(small: Any, engine_state: Any) -> None:
     assert [check["name"] for check in verified.document["checks"] if check["verdict"] == "DIFFERENT"] == ["user"]
     assert "`user`" in verified.document["reasons"][0]
     assert "DIFFERENT" in small("verify", "--engine", "docker").out
-    assert engine_state()[0] == before[0]
-    assert engine_state()[1] == before[1]
+    assert engine_state.left_since(before) == set()
 
 
 def test_inside_there_is_no_way_out(small: Any) -> None:
@@ -203,7 +202,7 @@ def test_what_stops_a_run_inside(small: Any, engine_state: Any) -> None:
     program.write_text(program.read_text() + STOPPERS)
     small.ok("freeze")
     small.ok("build", "--engine", "docker")
-    before = engine_state()
+    before = engine_state.look()
     memory = small("verify", "--engine", "docker", "--memory", "64M")
     assert memory.code == 3, memory.err
     assert "out of memory" in memory.err
@@ -212,7 +211,7 @@ def test_what_stops_a_run_inside(small: Any, engine_state: Any) -> None:
     assert "did not end within 3 s" in slow.err
     stopped = small.stop_when("inside", "verify", "--engine", "docker")
     assert stopped.code == 130
-    assert engine_state() == before
+    assert engine_state.left_since(before, tags=True) == set()
     assert list((small.project.parent / "scratch").iterdir()) == []
 
 
@@ -229,22 +228,21 @@ if os.getuid():
 
 
 def test_a_failing_build_names_the_step_and_leaves_nothing(small: Any, engine_state: Any) -> None:
-    before = engine_state()
+    before = engine_state.look()
     small.ok("freeze", "--base", f"example.org/absent:1@sha256:{'0' * 64}")
     failed = small("build", "--engine", "docker")
     assert failed.code == 3
     assert "The build failed in `FROM example.org/absent:1" in failed.err
     assert "envcap build --output" in failed.err
-    assert engine_state() == before
+    assert engine_state.left_since(before, tags=True) == set()
 
 
 def test_stopping_a_build_leaves_nothing(small: Any, engine_state: Any) -> None:
-    before = engine_state()
+    before = engine_state.look()
     small.ok("freeze")
     stopped = small.stop_when('RUN ["python3", "-m", "venv"', "build", "--engine", "docker", "--no-cache")
     assert stopped.code == 130, stopped.err
-    # No more than before: the engine may still have been removing what an earlier test left.
-    assert [now - then for now, then in zip(engine_state(), before, strict=True)] == [set(), set(), set()]
+    assert engine_state.left_since(before, tags=True) == set()
     assert list((small.project.parent / "cache").glob("files/context-*")) == []
 
 
