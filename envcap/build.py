@@ -3,10 +3,11 @@
 import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from envcap import lockfile
+from envcap.compilers import inside, without_building
 from envcap.cuda import complaints, cuda_of
 from envcap.engines import open_engine
 from envcap.errors import NotRunError, WrongUsageError
@@ -55,20 +56,23 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         require_frozen_code(project, lock.code, lock_store(project))
     if request.output is None:
         _require_fitting_gpu(lock)
-    from envcap.render.context import render
+    from envcap.render.context import base_reference, render
 
     if request.output is not None:
         _require_new(request.output)
         context = render(lock, lock_sha256=sha256, needs_base=True, link_scripts=request.link_scripts)
-        with written(context, lock, project, environ=environ, tell=tell) as folder:
-            shutil.copytree(folder, request.output, dirs_exist_ok=True)
+        with ExitStack() as stack:
+            compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
+            inputs = written(context, lock, project, compiler=compiler, environ=environ, tell=tell)
+            shutil.copytree(stack.enter_context(inputs), request.output, dirs_exist_ok=True)
         return Built(lock=lock, context=context, output=request.output)
 
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         needs_base = engine.name != "venv"
         _require_rebuildable(lock, needs_base=needs_base)
         context = render(lock, lock_sha256=sha256, needs_base=needs_base, link_scripts=request.link_scripts)
-        with written(context, lock, project, environ=environ, tell=tell) as folder:
+        compiler = inside(engine, base_reference(lock), platform=context.platform) if needs_base else None
+        with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             image = engine.build(
                 context, folder, tag=request.tag or context.tag, use_cache=request.use_cache, tell=tell
             )

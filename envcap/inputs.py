@@ -1,4 +1,4 @@
-"""The files of a build context: fetched, checked against the lock, and laid into a folder."""
+"""The files of a build context: fetched, checked against the lock, assembled, and laid into a folder."""
 
 import os
 import shutil
@@ -8,36 +8,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from msgspec import structs
+
+from envcap.assemble.bytecode import Compiler
+from envcap.assemble.wheels import AssembledWheels, write_layer
 from envcap.model.image import Context
 from envcap.model.layout import CODE_ARCHIVE, CONDA_EDITS
 from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell
-from envcap.places import download_cache, lock_store
+from envcap.places import assembled_cache, download_cache, lock_store
 
 
 @contextmanager
-def written(context: Context, lock: Lock, project: Path, *, environ: Mapping[str, str], tell: Tell) -> Iterator[Path]:
-    """Write the whole context to a folder that is gone afterwards. Files are linked from the cache where possible."""
-    from envcap.pins.declared import read_every_index
-    from envcap.pins.download import fetch
-    from envcap.pins.os_packages import fetch_os_packages
-    from envcap.pins.session import open_session
+def written(
+    context: Context,
+    lock: Lock,
+    project: Path,
+    *,
+    compiler: Compiler | None,
+    environ: Mapping[str, str],
+    tell: Tell,
+) -> Iterator[Path]:
+    """Write the whole context to a folder that is gone afterwards. Files are linked from the caches where possible.
 
-    cache = download_cache(environ)
-    cache.root.mkdir(parents=True, exist_ok=True)
-    packages = [*lock.packages, *_conda_archives(lock)]
-    tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
-    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
-    with closing(open_session(configuration)) as session:
-        files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
-        named = {file.sha256 for file in context.files}
-        debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
-        files.update(fetch_os_packages(debs, cache=cache, session=session, tell=tell))
-    if lock.conda_prefix is not None and lock.conda_prefix.edits is not None:
-        edits = lock.conda_prefix.edits
-        files[edits] = lock_store(project).require(edits, CONDA_EDITS, what="The edited conda files")
-    files[lock.code.archive] = lock_store(project).require(lock.code.archive, CODE_ARCHIVE, what="The code")
-    with tempfile.TemporaryDirectory(prefix="context-", dir=cache.root) as name:
+    `compiler` makes the byte code of layers that are not in the cache; without one they have none.
+    """
+    assembled = AssembledWheels(assembled_cache(environ))
+    archives = _find_assembled(context, assembled, with_bytecode=compiler is not None)
+    files = _fetched(context, lock, project, without=archives, environ=environ, tell=tell)
+    archives |= _assembled(context, assembled, files, archives, compiler=compiler, tell=tell)
+    with tempfile.TemporaryDirectory(prefix="context-", dir=download_cache(environ).root) as name:
         folder = Path(name)
         for file in context.files:
             target = folder / file.path
@@ -46,7 +46,79 @@ def written(context: Context, lock: Lock, project: Path, *, environ: Mapping[str
                 target.write_bytes(file.content)
             elif file.sha256 is not None:
                 _link_or_copy(files[file.sha256], target)
+            else:
+                _lay_layer([archives[wheel] for wheel in file.wheels], target)
         yield folder
+
+
+def _find_assembled(context: Context, assembled: AssembledWheels, *, with_bytecode: bool) -> dict[str, Path]:
+    """Give the archives of wheels that are in the cache already."""
+    if context.installation is None:
+        return {}
+    installation = structs.replace(context.installation, bytecode=with_bytecode)
+    found = {wheel: assembled.find(wheel, installation) for file in context.files for wheel in file.wheels}
+    return {wheel: archive for wheel, archive in found.items() if archive is not None}
+
+
+def _assembled(
+    context: Context,
+    assembled: AssembledWheels,
+    files: Mapping[str, Path],
+    found: Mapping[str, Path],
+    *,
+    compiler: Compiler | None,
+    tell: Tell,
+) -> dict[str, Path]:
+    """Make the archives of the wheels that are not in the cache yet."""
+    missing = {wheel: files[wheel] for file in context.files for wheel in file.wheels if wheel not in found}
+    if context.installation is None or not missing:
+        return {}
+    installation = structs.replace(context.installation, bytecode=compiler is not None)
+    return assembled.assemble(missing, installation, compiler=compiler, tell=tell)
+
+
+def _lay_layer(archives: list[Path], target: Path) -> None:
+    if len(archives) == 1:
+        _link_or_copy(archives[0], target)
+        return
+    with target.open("wb") as file:
+        write_layer(archives, file)
+
+
+def _fetched(
+    context: Context,
+    lock: Lock,
+    project: Path,
+    *,
+    without: Mapping[str, Path],
+    environ: Mapping[str, str],
+    tell: Tell,
+) -> dict[str, Path]:
+    """Give every file that the lock names, by its sha256, but for wheels that are assembled already."""
+    from envcap.pins.declared import read_every_index
+    from envcap.pins.download import fetch
+    from envcap.pins.os_packages import fetch_os_packages
+    from envcap.pins.session import open_session
+
+    cache = download_cache(environ)
+    cache.root.mkdir(parents=True, exist_ok=True)
+    # What is carried beside the lock is checked in any case: it belongs to the lock.
+    wheels = [one for one in lock.packages if one.wheel.path is not None or one.wheel.sha256 not in without]
+    packages = [*wheels, *_conda_archives(lock)]
+    if packages:
+        tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
+    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
+    with closing(open_session(configuration)) as session:
+        files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
+        named = {file.sha256 for file in context.files}
+        debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
+        files.update(fetch_os_packages(debs, cache=cache, session=session, tell=tell))
+    store = lock_store(project)
+    if lock.conda_prefix is not None and lock.conda_prefix.edits is not None:
+        edits = lock.conda_prefix.edits
+        files[edits] = store.require(edits, CONDA_EDITS, what="The edited conda files")
+    files[lock.code.archive] = store.require(lock.code.archive, CODE_ARCHIVE, what="The code")
+    return files
 
 
 def _conda_archives(lock: Lock) -> list[Package]:

@@ -13,8 +13,16 @@ def lock_store(project: Path) -> Store:
 
 def download_cache(environ: Mapping[str, str]) -> Store:
     """Give the user's cache of downloaded files, in `$ENVCAP_CACHE` or the platform's usual place."""
+    return Store(_cache(environ) / "files")
+
+
+def assembled_cache(environ: Mapping[str, str]) -> Store:
+    """Give the user's cache of wheels in the form of layers, beside the downloaded files."""
+    return Store(_cache(environ) / "assembled")
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
     import platformdirs
 
     chosen = environ.get("ENVCAP_CACHE")
-    root = Path(chosen) if chosen else platformdirs.user_cache_path("envcap", appauthor=False)
-    return Store(root / "files")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("envcap", appauthor=False)

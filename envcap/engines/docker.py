@@ -56,6 +56,17 @@ class DockerEngine:
                 size=image.attrs.get("Size"),
             )
 
+    def pull(self, reference: str, *, platform: str) -> Image | None:
+        """Give the image of a reference with digest, fetched where the engine does not have it."""
+        image = self.find(reference)
+        if image is None:
+            name, _, digest = reference.partition("@")
+            repository = re.sub(r":[^:/]*$", "", name)
+            with _translated(f"Fetching `{reference}`"):
+                self._client.api.pull(repository, tag=digest, platform=platform)
+            image = self.find(reference) or self.find(f"{repository}@{digest}")
+        return image
+
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         """Build with no network. Intermediate containers are removed; the tag is set only by a finished build.
 

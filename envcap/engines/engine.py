@@ -16,6 +16,12 @@ class Engine(Protocol):
     def find(self, reference: str) -> Image | None:
         """Give the image of that tag (or of the default place for it), or None."""
 
+    def pull(self, reference: str, *, platform: str) -> Image | None:
+        """Give the image of a reference with digest, fetched where it is missing; None where images are nothing known.
+
+        Raises NotRunError when it cannot be had.
+        """
+
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         """Build the image from the context written to `folder`. Raises NotRunError with the failing step."""
 

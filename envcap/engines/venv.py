@@ -49,6 +49,11 @@ class VenvEngine:
             engine=self.name, reference=str(folder), identity=folder.name, lock_sha256=str(mark.get("lock_sha256", ""))
         )
 
+    def pull(self, reference: str, *, platform: str) -> Image | None:
+        """Give nothing: there are no images here."""
+        del reference, platform
+        return None
+
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         """Make the environment; every wheel is checked against the lock's sha256 before it is unpacked.
 

@@ -6,11 +6,26 @@ from envcap.model.struct import Data
 
 
 class ContextFile(Data, frozen=True, kw_only=True):
-    """One file of the build context: its content, or the sha256 under which it is kept and its name there."""
+    """One file of the build context: its content, the sha256 under which it is kept, or the wheels it is made of."""
 
     path: str  # relative, with forward slashes
     content: bytes | None = None
     sha256: str | None = None
+    wheels: tuple[str, ...] = ()  # sha256 of each wheel that this archive of a layer holds the installed files of
+
+
+class Installation(Data, frozen=True, kw_only=True):
+    """Where Python packages are installed in an image, and the Python they are for."""
+
+    prefix: str  # `/opt/env`
+    python: str  # the exact version
+    series: str  # `python3.11`, as the interpreter names its folders
+    bytecode: bool = True
+
+    @property
+    def site(self) -> str:
+        """The folder that modules are imported from."""
+        return f"{self.prefix}/lib/{self.series}/site-packages"
 
 
 class Context(Data, frozen=True, kw_only=True):
@@ -22,6 +37,7 @@ class Context(Data, frozen=True, kw_only=True):
     python: str  # exact version of the interpreter, which an engine without images looks for on this machine
     environment: dict[str, str]  # what the evaluation is started with
     files: list[ContextFile]
+    installation: Installation | None = None  # None for an engine without images
 
 
 class Image(Data, frozen=True, kw_only=True):

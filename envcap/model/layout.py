@@ -8,3 +8,4 @@ HOOK_FILE, HOOK_EVENTS = "sitecustomize.py", "events"
 OS_PACKAGES = "os-packages"  # the folder of the .deb files in the build context
 LOCK_LABEL = "dev.envcap.lock.sha256"
 CONDA_EDITS = "conda-edits.tar"  # in the store and in the build context
+EPOCH = 315532800  # 1980-01-01, the earliest time that zip files can hold too: of all files that are made for an image

@@ -10,13 +10,11 @@ from typing import BinaryIO, cast
 from envcap.errors import RefusedError
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
-from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, OWNER
+from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, EPOCH, OWNER
 from envcap.model.lock import Code
 from envcap.model.struct import Data
 from envcap.sources import SourceFiles, list_files
 from envcap.store import Store, file_sha256
-
-EPOCH = 315532800  # 1980-01-01, the earliest time that zip files can hold too
 
 
 class Captured(Data, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from envcap.model.image import Context, ContextFile
 from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OS_PACKAGES, OWNER
 from envcap.model.lock import Lock
 from envcap.render.conda import conda_files, conda_values
+from envcap.render.layers import ENVIRONMENT, MAKE_ENVIRONMENT, installation_of, layer_files, layer_steps
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 from envcap.render.templates import fill
 
@@ -35,18 +36,18 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
     """
     tag = default_tag(lock, lock_sha256=lock_sha256)
     environment = image_environment(lock)
-    wheels = [
-        ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages
-    ]
-    dockerfile = _dockerfile(lock, tag=tag, lock_sha256=lock_sha256).encode() if needs_base else b""
-    files = [
-        *([ContextFile(path="Dockerfile", content=dockerfile)] if needs_base else []),
-        ContextFile(path="requirements.txt", content=_requirements(lock).encode()),
-        ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive),
-        *wheels,
-        *(_os_package_files(lock) if needs_base else []),
-        *(conda_files(lock, link_scripts=link_scripts) if needs_base else []),
-    ]
+    code = ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive)
+    if needs_base:
+        dockerfile = _dockerfile(lock, tag=tag, lock_sha256=lock_sha256)
+        files = [
+            ContextFile(path="Dockerfile", content=dockerfile.encode()),
+            code,
+            *layer_files(lock),
+            *_os_package_files(lock),
+            *conda_files(lock, link_scripts=link_scripts),
+        ]
+    else:
+        files = [code, *_wheels(lock)]
     return Context(
         tag=tag,
         lock_sha256=lock_sha256,
@@ -54,6 +55,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
         python=lock.python.version,
         environment=environment,
         files=files,
+        installation=installation_of(lock) if needs_base else None,
     )
 
 
@@ -63,7 +65,7 @@ def image_environment(lock: Lock) -> dict[str, str]:
         "HOME": "/tmp",  # noqa: S108  (the one place that is writable under a read-only root)
         "LANG": "C.UTF-8",
         "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
-        **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": "/opt/env"}),
+        **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": ENVIRONMENT}),
     }
     if cuda_of(lock.packages) is not None:
         # What NVIDIA's container toolkit reads; without them it may hand nothing into the container.
@@ -95,14 +97,11 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
     ]
 
 
-def _requirements(lock: Lock) -> str:
-    """Give pip's requirements text: one file and its sha256 a line (pip: "Hash-checking Mode")."""
-    lines = [f"./wheels/{package.wheel.name} --hash=sha256:{package.wheel.sha256}\n" for package in lock.packages]
-    return "".join(lines)
+def _wheels(lock: Lock) -> list[ContextFile]:
+    return [ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages]
 
 
 def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
-    not_locked = _not_locked(lock)
     environment = image_environment(lock)
     return fill(
         "Dockerfile.j2",
@@ -111,13 +110,10 @@ def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
             "lock_sha256": lock_sha256,
             "tag": tag,
             "base": base_reference(lock),
-            "has_wheels": bool(lock.packages),
             "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
             "conda": conda_values(lock) if lock.conda_prefix is not None else None,
-            "not_locked": not_locked,
-            "uninstall": exec_form(
-                ["/opt/env/bin/python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *not_locked]
-            ),
+            "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
+            "layers": layer_steps(lock),
             "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
             "user": OWNER,
             "command": exec_form(lock.declaration.command),
@@ -138,14 +134,6 @@ def base_reference(lock: Lock) -> str:
     if _REFERENCE.fullmatch(base.reference) is None or _DIGEST.fullmatch(base.digest) is None:
         raise RefusedError(f"`{base.reference}@{base.digest}` is not an image reference with a digest.")
     return f"{base.reference}@{base.digest}"
-
-
-def _not_locked(lock: Lock) -> list[str]:
-    """List what `python -m venv` brings that the frozen environment did not have; pip last, it removes the others."""
-    locked = {package.name for package in lock.packages}
-    series = tuple(int(number) for number in lock.python.version.split(".")[:2])
-    brought = ["setuptools", "pip"] if series < (3, 12) else ["pip"]
-    return [name for name in brought if name not in locked]
 
 
 def _labels(lock: Lock, *, lock_sha256: str) -> dict[str, str]:

@@ -1,0 +1,79 @@
+"""Assembled wheels: an archive of each, made once and kept for all projects, and layers joined of them."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from msgspec import structs
+
+from envcap.assemble.archive import LayerArchive, Sink, join
+from envcap.assemble.bytecode import Compiler, add_bytecode, compile_wheels
+from envcap.assemble.wheel import write_wheel
+from envcap.atomic import write_cached
+from envcap.model.image import Installation
+from envcap.model.progress import Progress, Tell
+from envcap.store import Store
+
+FORMAT = 1  # of the archives: to be raised with every change of what is in them
+_AT_ONCE = 2  # unpacking is half computing, half waiting for the disk
+_NAME = "files.tar"
+
+
+class AssembledWheels:
+    """The archives of one user, under the wheel, the installation and the format that they were made for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, wheel: str, installation: Installation) -> Path | None:
+        """Give the archive of the wheel with that sha256, checked, or None."""
+        try:
+            sha256 = self._entry(wheel, installation).read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return self._store.find(sha256, _NAME) if len(sha256) == hashlib.sha256().digest_size * 2 else None
+
+    def assemble(
+        self, wheels: Mapping[str, Path], installation: Installation, *, compiler: Compiler | None, tell: Tell
+    ) -> dict[str, Path]:
+        """Make the archives of these wheels, named by their sha256. Two processes may make the same one at once.
+
+        Raises RefusedError and NotRunError as `write_wheel` and `compile_wheels` do; finished archives stay.
+        """
+        self._store.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="assembling-", dir=self._store.root) as name:
+            scratch = Path(name)
+            if compiler is not None and wheels:
+                tell(Progress(kind="step", text=f"compiling {len(wheels)} packages for Python {installation.python}"))
+                compile_wheels(wheels, installation, compiler, into=scratch)
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                done = threads.map(lambda one: self._assemble(one[0], one[1], installation, scratch), wheels.items())
+                made = {}
+                for number, (sha256, archive) in enumerate(done, 1):
+                    made[sha256] = archive
+                    text = f"assembling {wheels[sha256].name}"
+                    tell(Progress(kind="count", text=text, done=number, total=len(wheels)))
+        return made
+
+    def _assemble(self, sha256: str, wheel: Path, installation: Installation, scratch: Path) -> tuple[str, Path]:
+        with self._store.receive(_NAME) as incoming:
+            archive = LayerArchive(incoming)
+            write_wheel(wheel, archive, installation)
+            add_bytecode(scratch / sha256, archive)
+            archive.close()
+        write_cached(self._entry(sha256, installation), incoming.sha256.encode())
+        return sha256, self._store.path(incoming.sha256, _NAME)
+
+    def _entry(self, wheel: str, installation: Installation) -> Path:
+        key = json.dumps([FORMAT, wheel, structs.asdict(installation)], sort_keys=True)
+        return self._store.root / "wheels" / hashlib.sha256(key.encode()).hexdigest()
+
+
+def write_layer(archives: Iterable[Path], sink: Sink) -> None:
+    """Write the archive of one layer, of the archives of its wheels."""
+    with ExitStack() as stack:
+        join([stack.enter_context(path.open("rb")) for path in archives], sink)
