@@ -23,7 +23,6 @@ MARK = "envcap-python "
 
 def compiled(path, content, mtime):  # type: (str, bytes, int) -> bytes
     """Give the byte code file of one source, which nothing checks against the source when it is read (PEP 552)."""
-
     warnings.simplefilter("ignore")
     code = importlib.machinery.SourceFileLoader("<compiled>", path).source_to_code(content, path)
     if sys.version_info < (3, 7):  # it knows no other check than time and size

@@ -30,6 +30,7 @@ def conda_files(lock: Lock, *, link_scripts: bool) -> list[ContextFile]:
         "prefix": prefix.path,
         "link_scripts": link_scripts,
         "packages": [_entry(package) for package in lock.conda],
+        "replaced": [package.name for package in lock.packages],
     }
     requirement = f"./{installer.name} --hash=sha256:{installer.sha256}\n"
     return [
@@ -83,10 +84,7 @@ def conda_values(lock: Lock) -> dict[str, object]:
     prefix = lock.conda_prefix
     path = prefix.path if prefix is not None else ""
     python = f"{path}/bin/python"
-    pip = ["python3", "-m", "pip", "--python", python, "--disable-pip-version-check", "--no-cache-dir", "install"]
-    locked = ["--no-index", "--no-deps", "--require-hashes", "--force-reinstall", "--requirement", "requirements.txt"]
     return {
-        "install": exec_form([*pip, *locked]),
         "program": exec_form(["python3", PROGRAM]),
         "compile": exec_form([python, "-I", "-c", _COMPILE]),
         "copied": exec_form([path, path]),
@@ -94,5 +92,4 @@ def conda_values(lock: Lock) -> dict[str, object]:
         # The home of root is closed to the plain user that the evaluation runs as.
         "opened": exec_form(["chmod", "a+x", "/root"]) if path.startswith("/root/") else "",
         "programs": quote_value(f"{path}/bin")[1:-1],
-        "has_wheels": bool(lock.packages),
     }

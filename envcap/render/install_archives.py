@@ -5,9 +5,12 @@ does not check files that it is given by path.
 """
 
 import asyncio
+import csv
 import hashlib
 import json
 import os
+import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -60,6 +63,21 @@ def tidy(prefix: Path, entries: list[dict[str, Any]]) -> None:
         path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
+def take_out(prefix: Path, names: list[str]) -> None:
+    """Remove the distributions that pip's packages take the place of, as pip would: by their RECORD (PEP 376)."""
+    for information in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info")):
+        name = re.sub(r"[-_.]+", "-", information.name.rpartition("-")[0]).lower()
+        record = information / "RECORD"
+        if name not in names or not record.is_file():
+            continue
+        with record.open(newline="", encoding="utf-8") as rows:
+            files = [Path(os.path.normpath(information.parent / row[0])) for row in csv.reader(rows) if row]
+        for file in files:
+            if prefix in file.parents:
+                file.unlink(missing_ok=True)
+        shutil.rmtree(information)
+
+
 def settle(prefix: Path, *, started: float) -> None:
     """Let everybody read every file, and give one time to all that was made here.
 
@@ -94,6 +112,7 @@ def main() -> None:
     )
     asyncio.run(work)
     tidy(prefix, plan["packages"])
+    take_out(prefix, plan["replaced"])
     settle(prefix, started=started)
 
 

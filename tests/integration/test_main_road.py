@@ -240,7 +240,7 @@ def test_a_failing_build_names_the_step_and_leaves_nothing(small: Any, engine_st
 def test_stopping_a_build_leaves_nothing(small: Any, engine_state: Any) -> None:
     before = engine_state.look()
     small.ok("freeze")
-    stopped = small.stop_when('RUN ["python3", "-m", "venv"', "build", "--engine", "docker", "--no-cache")
+    stopped = small.stop_when('RUN ["python3", "-I", "-B"', "build", "--engine", "docker", "--no-cache")
     assert stopped.code == 130, stopped.err
     assert engine_state.left_since(before, tags=True) == set()
     assert list((small.project.parent / "cache").glob("files/context-*")) == []

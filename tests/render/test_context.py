@@ -163,10 +163,9 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
     context = rendered(sample_lock)
     assert [(file.path, file.sha256) for file in context.files] == [
         ("Dockerfile", None),
-        ("requirements.txt", None),
         ("code.tar", "a" * 64),
-        ("wheels/alpha-1.0-py3-none-any.whl", "1" * 64),
-        ("wheels/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl", "2" * 64),
+        ("layers/01-small-00.tar", None),
+        ("layers/02-own.tar", None),
         ("os-packages/install.sh", None),
         ("os-packages/SHA256SUMS", None),
         ("os-packages/VERSIONS", None),
@@ -181,12 +180,9 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
     assert texts["os-packages/VERSIONS"] == "file:amd64=1:5.44-3\nlibgomp1:amd64=12.2.0-14\n"
     assert (context.lock_sha256, context.platform, context.python) == (LOCK_SHA256, "linux/amd64", "3.11.7")
     assert context.tag == "envcap/train:999999999999"
-    requirements = context.files[1].content
-    assert requirements is not None
-    assert requirements.decode() == (
-        f"./wheels/alpha-1.0-py3-none-any.whl --hash=sha256:{'1' * 64}\n"
-        f"./wheels/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl --hash=sha256:{'2' * 64}\n"
-    )
+    assert [file.wheels for file in context.files[2:4]] == [("1" * 64,), ("2" * 64,)]
+    assert context.installation is not None
+    assert context.installation.site == "/opt/env/lib/python3.11/site-packages"
 
 
 def test_without_os_packages_nothing_is_installed(sample_lock: Lock) -> None:
@@ -200,7 +196,12 @@ def test_without_os_packages_nothing_is_installed(sample_lock: Lock) -> None:
 def test_an_engine_without_images_needs_no_base(sample_lock: Lock) -> None:
     lock = with_base(sample_lock, digest=None)
     context = render(lock, lock_sha256=LOCK_SHA256, needs_base=False)
-    assert [file.path for file in context.files][:2] == ["requirements.txt", "code.tar"]
+    assert [(file.path, file.sha256) for file in context.files] == [
+        ("code.tar", "a" * 64),
+        ("wheels/alpha-1.0-py3-none-any.whl", "1" * 64),
+        ("wheels/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl", "2" * 64),
+    ]
+    assert context.installation is None
     assert context.environment == image_environment(sample_lock)
     with pytest.raises(NotRunError, match="not resolved to a digest") as failed:
         rendered(lock)
@@ -209,28 +210,8 @@ def test_an_engine_without_images_needs_no_base(sample_lock: Lock) -> None:
 
 def test_a_lock_without_packages(sample_lock: Lock) -> None:
     text = dockerfile(replace(sample_lock, packages=[]))
-    assert "wheels" not in text
+    assert "layers/" not in text
     assert Parsed(text).kinds[-1] == "LABEL"
-
-
-@pytest.mark.parametrize(
-    ("version", "locked", "removed"),
-    [
-        ("3.11.7", [], ["setuptools", "pip"]),
-        ("3.12.1", [], ["pip"]),
-        ("3.14.0rc1", [], ["pip"]),
-        ("3.11.7", ["pip"], ["setuptools"]),
-        ("3.12.1", ["pip"], []),
-        ("3.11.7", ["pip", "setuptools"], []),
-    ],
-)
-def test_what_a_new_environment_brings_is_taken_out(
-    version: str, locked: list[str], removed: list[str], sample_lock: Lock
-) -> None:
-    packages = [replace(sample_lock.packages[0], name=name) for name in locked]
-    lock = replace(sample_lock, python=replace(sample_lock.python, version=version), packages=packages)
-    uninstalls = [json.loads(rest) for rest in Parsed(dockerfile(lock)).all("RUN") if "uninstall" in rest]
-    assert [words[words.index("--yes") + 1 :] for words in uninstalls] == ([removed] if removed else [])
 
 
 def test_no_text_of_the_lock_is_ever_run_by_a_shell(sample_lock: Lock) -> None:
@@ -338,7 +319,7 @@ def test_a_base_whose_digest_is_none(digest: str, sample_lock: Lock) -> None:
 def test_a_base_that_is_one(reference: str, sample_lock: Lock) -> None:
     digest = sample_lock.base.digest
     text = dockerfile(with_base(sample_lock, reference=reference))
-    assert Parsed(text).all("FROM") == [f"{reference}@{digest} AS packages", f"{reference}@{digest}"]
+    assert Parsed(text).all("FROM") == [f"{reference}@{digest}"]
 
 
 CONTROL = [chr(number) for number in (*range(32), 0x7F, 0x85, 0x2028, 0x2029)]
