@@ -103,7 +103,7 @@ def learn_surroundings(
     return Surroundings(
         hardware=with_loaded(facts, observed.mapped, watched=observed.watched),
         settings=inner_settings(observed.settings),
-        seeds=find_seeds(observed.read, project=project),
+        seeds=find_seeds(observed.read, project=project, environment=environment.folders()),
         libraries=libraries,
         executables=executables,
         floor=static.floor,

@@ -23,12 +23,15 @@ _LONGEST = 80  # characters of a call that are kept
 _MOST = 50
 
 
-def find_seeds(read: Iterable[str], *, project: Path) -> list[Seed]:
-    """Give the places of the project's own files, of those that a run read, which set a seed; at most 50, sorted."""
+def find_seeds(read: Iterable[str], *, project: Path, environment: tuple[str, ...]) -> list[Seed]:
+    """Give the places of the project's own files, of those that a run read, which set a seed; at most 50, sorted.
+
+    `environment` are the folders of interpreter and packages, with a slash at the end, which may be in the project.
+    """
     root = os.path.realpath(project)
     found: list[Seed] = []
     for path in sorted({_source_of(path) for path in read}):
-        if not path.startswith(f"{root}/") or not path.endswith(".py"):
+        if not path.startswith(f"{root}/") or path.startswith(environment) or not path.endswith(".py"):
             continue
         try:
             text = read_regular(Path(path), limit=_LARGEST)

@@ -38,11 +38,18 @@ def test_only_what_the_run_read_of_the_project_is_looked_at(tmp_path: Path) -> N
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "train.py").write_text("import random\nrandom.seed(1)\n")
     (tmp_path / "unused.py").write_text("import random\nrandom.seed(2)\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "package.py").write_text("import random\nrandom.seed(3)\n")
     (tmp_path / "broken.py").write_text("random.seed(\n")
-    read = [f"{tmp_path}/part/__pycache__/train.cpython-311.pyc", f"{tmp_path}/broken.py", "/usr/lib/python3/random.py"]
-    assert [(seed.file, seed.call) for seed in find_seeds(read, project=tmp_path)] == [
-        ("part/train.py", "random.seed(1)")
+    read = [
+        f"{tmp_path}/part/__pycache__/train.cpython-311.pyc",
+        f"{tmp_path}/broken.py",
+        f"{tmp_path}/.venv/package.py",
+        "/usr/lib/python3/random.py",
     ]
+    assert [
+        (seed.file, seed.call) for seed in find_seeds(read, project=tmp_path, environment=(f"{tmp_path}/.venv/",))
+    ] == [("part/train.py", "random.seed(1)")]
 
 
 @given(st.text())
