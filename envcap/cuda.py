@@ -51,7 +51,9 @@ def complaints(stack: Stack, hardware: Hardware) -> list[str]:
             f"the driver `{hardware.driver}` is too old for CUDA {stack.cuda} (`{stack.told_by}`), "
             f"which needs {floor} or newer"
         )
-    return found + [complaint for gpu in hardware.gpus for complaint in _complaints_about(gpu, stack)]
+    return found + [
+        complaint for gpu in hardware.gpus if gpu.maker == "nvidia" for complaint in _complaints_about(gpu, stack)
+    ]
 
 
 def _complaints_about(gpu: Gpu, stack: Stack) -> list[str]:

@@ -10,15 +10,18 @@ from pathlib import Path
 
 from envcap.engines.content import read_image_files
 from envcap.errors import EnvcapError, NotRunError
+from envcap.evaluate.observe import inner_settings
 from envcap.evaluate.reading import undeclared_data, watching_gaps
+from envcap.evaluate.seeds import find_seeds
 from envcap.machine.archive import resolve_packages
 from envcap.machine.debian import STATUS, Installed, compare_versions, owners, read_status
+from envcap.machine.gpu_libraries import with_loaded
 from envcap.machine.inventory import Needs, list_executables, list_libraries, wanted_packages
 from envcap.machine.linked import Environment, read_static
 from envcap.machine.loader import Loader
 from envcap.machine.rpm import ask_rpm
-from envcap.model.evaluation import Declaration
-from envcap.model.facts import Facts, System
+from envcap.model.evaluation import Declaration, Seed
+from envcap.model.facts import Facts, Hardware, System
 from envcap.model.gap import Gap
 from envcap.model.lock import Base, Executable, Floor, Library, OsPackages
 from envcap.model.observed import Observed
@@ -44,6 +47,9 @@ _EVERYWHERE = {"libc6", "libgcc-s1", "libstdc++6", "zlib1g", "dash", "bash", "co
 class Surroundings(Data, frozen=True, kw_only=True):
     """What goes into the lock."""
 
+    hardware: Hardware
+    settings: dict[str, str]
+    seeds: list[Seed]
     libraries: list[Library]
     executables: list[Executable]
     floor: Floor
@@ -95,6 +101,9 @@ def learn_surroundings(
         temporary=os.path.realpath(tempfile.gettempdir()),
     )
     return Surroundings(
+        hardware=with_loaded(facts, observed.mapped, watched=observed.watched),
+        settings=inner_settings(observed.settings),
+        seeds=find_seeds(observed.read, project=project, environment=environment.folders()),
         libraries=libraries,
         executables=executables,
         floor=static.floor,

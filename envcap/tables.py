@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from envcap.model.evaluation import Declaration, Run
+from envcap.model.evaluation import Declaration, Run, Seed
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.lock import (
@@ -84,6 +84,8 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     evaluation: _EvaluationEntry
     derivation: Derivation | None = None
     numerics: Numerics = Numerics()
+    settings: dict[str, str] = {}
+    seeds: list[Seed] = []
     data: list[DataInput] = []
     conda_prefix: CondaPrefix | None = None
     conda: list[CondaPackage] | None = None  # locks of other environments do not mention it
@@ -131,6 +133,8 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 evaluation=_EvaluationEntry(**msgspec.structs.asdict(lock.declaration), runs=lock.runs),
                 derivation=lock.derivation,
                 numerics=lock.numerics,
+                settings=lock.settings,
+                seeds=lock.seeds,
                 data=lock.data,
                 conda_prefix=lock.conda_prefix,
                 conda=lock.conda or None,
@@ -210,6 +214,8 @@ def from_document(document: dict[str, Any]) -> Lock:
         executables=own.executables,
         os_packages=own.os_packages,
         numerics=own.numerics,
+        settings=own.settings,
+        seeds=own.seeds,
     )
 
 

@@ -22,6 +22,9 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
     for value in (lock.floor.glibc, lock.floor.glibcxx, lock.floor.cxxabi):
         if value is not None and _FLOOR.fullmatch(value) is None:
             yield f"the floor {value!r} is no version"
+    for text in _inner_texts(lock):
+        if _CONTROL.search(text):
+            yield f"it says {text!r} of its runs, which has control characters"
     owned: list[Library | Executable] = [*lock.libraries, *lock.executables]
     for item in owned:
         for text in (item.name, item.path, *getattr(item, "needed_by", [])):
@@ -37,6 +40,15 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
         if _CONTROL.search(lock.os_packages.release):
             yield f"the release {lock.os_packages.release!r} has control characters"
         yield from _complaints_about_os_packages(lock.os_packages.packages)
+
+
+def _inner_texts(lock: Lock) -> Iterator[str]:
+    for copy in lock.hardware.gpu_libraries:
+        yield from (copy.name, copy.version, copy.path, copy.told_by)
+    for name, value in lock.settings.items():
+        yield from (name, value)
+    for seed in lock.seeds:
+        yield from (seed.file, seed.call)
 
 
 def _complaints_about_os_packages(packages: list[OsPackage]) -> Iterator[str]:

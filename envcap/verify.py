@@ -11,16 +11,18 @@ from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
 from envcap.compare.libraries import compare_libraries
 from envcap.compare.numerics import compare_numerics
+from envcap.compare.settings import compare_settings
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.engines import open_engine
 from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
-from envcap.evaluate.observe import mapped_libraries
+from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
 from envcap.evaluate.watch import hook_source
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
+from envcap.machine.gpu_libraries import with_loaded
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
@@ -84,6 +86,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
         findings = [
             *compare_environment(lock, facts),
             *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
+            *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
             *compare_numerics(lock.numerics, numerics),
         ]
         verdict, reasons = conclude(checks, findings)
@@ -192,7 +195,7 @@ def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
         mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
         memory=request.memory,
         network=request.network,
-        hook=hook_source() if lock.libraries else None,
+        hook=hook_source() if lock.libraries or lock.settings else None,
         gpus=chosen_gpus(request.gpus, lock),
     )
 
@@ -202,6 +205,14 @@ def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) 
     status = b"" if engine.name == "venv" else read_image_files(image.identity, [STATUS]).get(STATUS, b"")
     versions = {name: package.version for name, package in read_status(status.decode(errors="replace")).items()}
     return compare_libraries(lock, loaded=mapped_libraries(events), versions=versions or None)
+
+
+def _compare_settings(lock: Lock, facts: Facts, events: bytes) -> list[Finding]:
+    """Compare what the runs ended with; the copies that they loaded are marked as they were at freeze."""
+    seen = parse_events(events)
+    hardware = with_loaded(facts, seen.get("map", ()), watched=bool(seen))
+    settings = inner_settings(seen.get("setting", ()))
+    return compare_settings(lock, gpu_libraries=hardware.gpu_libraries, settings=settings)
 
 
 def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:

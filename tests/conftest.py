@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from envcap.model.evaluation import Artifact, Declaration, Run, Tolerance
-from envcap.model.facts import Gpu, Hardware, Interpreter, System
+from envcap.model.evaluation import Artifact, Declaration, Run, Seed, Tolerance
+from envcap.model.facts import Gpu, GpuLibrary, Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.lock import (
     Base,
@@ -104,7 +104,25 @@ def sample_lock() -> Lock:
             gpus=[Gpu(name="Example Accelerator", memory=80 << 30, compute_capability="9.0", ecc=True)],
             driver="550.54.15",
             cuda_driver="12.4",
+            gpu_libraries=[
+                GpuLibrary(
+                    name="cudnn",
+                    version="9.1.0",
+                    path="nvidia/cudnn/lib/libcudnn.so.9",
+                    told_by="library",
+                    loaded=True,
+                ),
+                GpuLibrary(
+                    name="nccl",
+                    version="2.21.5",
+                    path="nvidia/nccl/lib/libnccl.so.2",
+                    told_by="header",
+                    loaded=False,
+                ),
+            ],
         ),
+        settings={"OMP_NUM_THREADS": "4", "torch threads": "4"},
+        seeds=[Seed(file="evaluate.py", line=12, call="numpy.random.seed(0)")],
         numerics=Numerics(
             operations={"numpy exp float64": "0123456789abcdef", "numpy matmul float64": "fedcba9876543210"},
             libraries=[

@@ -16,6 +16,24 @@ import sys
 _MOST = 200000  # events of one process; a run that opens more files than that repeats itself
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+# Variables that a program can set for itself before it imports a library, by what they begin with.
+_VARIABLES = (
+    "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "BLIS_", "VECLIB_", "NUMEXPR_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
+    "CUDA_", "CUBLAS", "CUDNN_", "NCCL_", "NVIDIA_TF32_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_", "HIP_", "ROCR_",
+    "HSA_", "MIOPEN_", "LOKY_", "PYTHONHASHSEED",
+)  # fmt: skip
+# What torch says of itself when the run ends: the function, or the attribute, of a module of its.
+_TORCH = (
+    ("torch threads", "torch", "get_num_threads"),
+    ("torch threads between operations", "torch", "get_num_interop_threads"),
+    ("torch deterministic algorithms", "torch", "are_deterministic_algorithms_enabled"),
+    ("torch float32 precision", "torch", "get_float32_matmul_precision"),
+    ("torch default type", "torch", "get_default_dtype"),
+    ("torch seed", "torch", "initial_seed"),
+    ("cudnn deterministic", "torch.backends.cudnn", "deterministic"),
+    ("cudnn benchmark", "torch.backends.cudnn", "benchmark"),
+)
+_UNSEEDED = "67280421310721"  # what torch's generator begins with (c10/core/GeneratorImpl.h)
 
 
 class Watch(object):  # noqa: UP004
@@ -65,9 +83,11 @@ class Watch(object):  # noqa: UP004
             self.busy.discard(identity)
 
     def last(self):
-        """Note, at the end of the process, what it has mapped."""
+        """Note, at the end of the process, what it has mapped, and the settings that it ran with."""
         self.busy.add(self.identity())
         self.note_maps()
+        for name, value in settings():
+            self.note("setting", name + "=" + value)
 
     def note(self, kind, text):
         """Write one event, once for each process."""
@@ -167,6 +187,21 @@ class Watch(object):  # noqa: UP004
         """`socket.getaddrinfo`: host, port and more."""
         if details[0]:
             self.note("lookup", "{}\n{}".format(text_of(details[0]), details[1]))
+
+
+def settings():
+    """Give what decides about kernels, threads and order in this process, by name and value."""
+    found = [(name, value) for name, value in os.environ.items() if name.startswith(_VARIABLES)]
+    found.append(("hash randomisation", str(sys.flags.hash_randomization)))
+    for name, module, attribute in _TORCH:
+        try:
+            value = getattr(sys.modules[module], attribute)
+            value = str(value() if callable(value) else value)
+        except Exception:  # noqa: BLE001, S112  (not imported, or of another age)
+            continue
+        if value != _UNSEEDED:
+            found.append((name, value))
+    return found
 
 
 def text_of(word):

@@ -7,7 +7,9 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from envcap.evaluate.environment import recordable
 from envcap.model.observed import Observed
+from envcap.trust import has_control_characters
 
 _SEPARATORS = re.compile(r"\|\||&&|[;|&\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
@@ -51,6 +53,7 @@ def describe_events(
         connections=sorted(_connections(events)),
         unwatched=sorted(set(_unwatched(events))),
         old=sorted(version for version in events.get("start", ()) if _OLD.fullmatch(version)),
+        settings=sorted(events.get("setting", ())),
         watched=bool(events.get("start")),
         deep=deep,
     )
@@ -60,6 +63,19 @@ def mapped_libraries(content: bytes) -> list[str]:
     """Give the paths of the shared objects that a run mapped, by name alone: they may be of another machine."""
     paths = parse_events(content).get("map", set())
     return sorted(path for path in paths if _SHARED.search(path))
+
+
+def inner_settings(texts: Iterable[str]) -> dict[str, str]:
+    """Give the settings that processes ended with, sorted by name; those that differed between them with commas.
+
+    A variable that may not be recorded (`recordable`) is left out.
+    """
+    values: dict[str, set[str]] = defaultdict(set)
+    for text in texts:
+        name, found, value = text.partition("=")
+        if found and not has_control_characters(text) and (" " in name or recordable({name: value}, named=())[0]):
+            values[name].add(value)
+    return {name: ", ".join(sorted(told)) for name, told in sorted(values.items())}
 
 
 def disables_hook(words: Iterable[str]) -> bool:

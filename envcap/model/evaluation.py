@@ -64,6 +64,14 @@ class Run(Table, frozen=True, kw_only=True):
     artifacts: list[Artifact] = []
 
 
+class Seed(Table, frozen=True, kw_only=True):
+    """A place of the project's code that sets a seed, as its source says it."""
+
+    file: str  # below the project
+    line: int
+    call: str  # `numpy.random.seed(0)`, `train_test_split(random_state=7)`
+
+
 def output_names(run: Run) -> set[str]:
     """Give the names of all that a run yielded: metrics, and artifacts by path."""
     return {*run.metrics, *(item.path for item in run.artifacts)}

@@ -72,11 +72,12 @@ class GpuSlice(Table, frozen=True, kw_only=True):
 
 
 class Gpu(Table, frozen=True, kw_only=True):
-    """One NVIDIA GPU as NVML tells it: memory in bytes, clocks in MHz, power in watts, None where it does not tell."""
+    """One GPU as its driver tells it: memory in bytes, clocks in MHz, power in watts, None where it does not tell."""
 
     name: str
     memory: int
-    compute_capability: str
+    compute_capability: str  # `9.0`; of AMD's the target of its compiler, `gfx90a`
+    maker: str = "nvidia"
     mig: bool = False
     ecc: bool | None = None
     uuid_digest: str | None = None  # tells two cards apart and names none: 12 digits of the sha256 of its UUID
@@ -92,6 +93,16 @@ class Gpu(Table, frozen=True, kw_only=True):
     visible: bool | None = True  # to CUDA programs in this environment; None where it cannot be known
 
 
+class GpuLibrary(Table, frozen=True, kw_only=True):
+    """One copy of a library of CUDA or ROCm. `loaded` by a reference run; None where no run was watched."""
+
+    name: str  # `cudnn`, `cuda runtime`, `nccl`, `hip`, ...
+    version: str  # as the copy itself tells, empty where it does not
+    path: str  # in facts the real one; in a lock from the folder on sys.path that holds it, where one does
+    told_by: str  # `library`, `header`, `nothing`
+    loaded: bool | None = None
+
+
 class Hardware(Table, frozen=True, kw_only=True):
     """The processor and the accelerators. `gpus` empty is a normal answer."""
 
@@ -102,6 +113,7 @@ class Hardware(Table, frozen=True, kw_only=True):
     gpus: list[Gpu] = []
     driver: str | None = None
     cuda_driver: str | None = None  # the highest CUDA the driver supports, e.g. `12.8`
+    gpu_libraries: list[GpuLibrary] = []
 
 
 class CondaRecord(Data, frozen=True, kw_only=True):

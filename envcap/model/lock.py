@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from envcap.model.evaluation import Declaration, Run
+from envcap.model.evaluation import Declaration, Run, Seed
 from envcap.model.facts import Hardware, Interpreter, System
 from envcap.model.gap import Gap
 from envcap.model.numerics import Numerics
@@ -225,3 +225,5 @@ class Lock(Data, frozen=True, kw_only=True):
     floor: Floor = Floor()
     os_packages: OsPackages | None = None
     numerics: Numerics = Numerics()
+    settings: dict[str, str] = {}  # variables and torch's switches as the reference runs ended with them
+    seeds: list[Seed] = []

@@ -14,5 +14,6 @@ class Observed(Data, frozen=True, kw_only=True):
     connections: list[str] = []  # `host:port`, by name where a name was looked up; none to this machine itself
     unwatched: list[str] = []  # commands that the hook could not enter, with the reason
     old: list[str] = []  # versions of Python that have no audit hooks
+    settings: list[str] = []  # `name=value` at the end of a process: variables, and what torch says of itself
     watched: bool = False  # at least one Python process had the hook
     deep: bool = False  # every process was traced, so that nothing depends on the hook

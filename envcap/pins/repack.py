@@ -89,9 +89,9 @@ def wheel_file_name(distribution: Distribution) -> str:
 
 def stem_of(distribution: Distribution) -> str:
     """Give `name-version` as the wheel's file and folder names begin: as installed where that is well-formed."""
-    installed = Path(distribution.path).name.removesuffix(".dist-info")
-    if re.fullmatch(r"[\w.]+-[\w.+!]+", installed):
-        return installed
+    installed = re.fullmatch(r"([\w.]+-[\w.+!]+)\.dist-info", Path(distribution.path).name)
+    if installed:
+        return installed[1]
     return f"{canonicalize_name(distribution.name).replace('-', '_')}-{distribution.version.replace('-', '_')}"
 
 

@@ -20,15 +20,18 @@ _MOST_NAMED = 5
 _MOST_LOOKED_AT = 2000  # entries of one folder: a home folder on PYTHONPATH is not searched to its end
 
 
-def stray_gaps(facts: Facts, *, claimed: Set[Path]) -> list[Gap]:
+def stray_gaps(facts: Facts, *, claimed: Set[Path], carried_roots: Set[Path]) -> list[Gap]:
     """Give a Gap for each folder on sys.path with modules that belong to no distribution.
 
-    `claimed` are files of distributions that have no RECORD.
+    `claimed` are files of distributions that have no RECORD. `carried_roots` are folders that editable installs put
+    on sys.path: they are carried whole, and are on it in the image too.
     """
     dpkg = InstalledByDpkg()
     own = Path(__file__).parents[2]  # envcap's, which the user may have put on PYTHONPATH to start it from its source
     gaps = []
     for folder in dict.fromkeys(Path(path) for path in facts.paths):
+        if folder in carried_roots:
+            continue
         if not folder.is_dir() or _is_standard(folder) or (folder == own and not folder.name.endswith("-packages")):
             continue
         strays = sorted(_strays(folder, claimed, dpkg))

@@ -15,6 +15,11 @@ def around_lines(lock: Lock) -> dict[str, str]:
         if lock.floor.glibc:
             text += f"; packages need glibc {lock.floor.glibc}"
         lines["libraries"] = text + (f"; {len(absent)} named by optional parts are not there" if absent else "")
+    used = [copy for copy in lock.hardware.gpu_libraries if copy.loaded]
+    if used:
+        lines["gpu stack"] = ", ".join(f"{copy.name} {copy.version or 'of unknown version'}" for copy in used)
+    if lock.seeds:
+        lines["seeds"] = f"set by {len(lock.seeds)} call{'s' if len(lock.seeds) > 1 else ''} in the code"
     if lock.executables:
         lines["programs"] = ", ".join(dict.fromkeys(item.name for item in lock.executables))
     if lock.os_packages is not None and lock.os_packages.packages:
@@ -32,6 +37,17 @@ def around_tables(lock: Lock) -> list[str]:
         if not item.interpreter
     ]
     lines = ["", *table_lines(("library or program", "seen", "OS package", "needed by"), rows)] if rows else []
+    copies = [
+        (copy.name, copy.version or "unknown", "loaded" if copy.loaded else "", copy.path)
+        for copy in lock.hardware.gpu_libraries
+    ]
+    if copies:
+        lines += ["", *table_lines(("GPU library", "version", "seen", "where"), copies)]
+    if lock.settings:
+        lines += ["", *table_lines(("setting at the end of the runs", "value"), lock.settings.items())]
+    if lock.seeds:
+        places = [(f"{seed.file}:{seed.line}", seed.call) for seed in lock.seeds]
+        lines += ["", *table_lines(("seed set at", "by"), places)]
     packages = [] if lock.os_packages is None else lock.os_packages.packages
     if packages:
         cells = [(item.name, item.version, item.architecture, item.why) for item in packages]

@@ -86,6 +86,20 @@ def new_environment(folder: Path, *requirements: str) -> Path:
     return folder
 
 
+def install_strictly(environment: Path, project: Path) -> None:
+    """Let setuptools make a tree of links to the single files ("Development Mode": strict)."""
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-build-isolation", "--no-deps", "--config-settings", "editable_mode=strict"]
+    env = {**os.environ, "PYTHONPATH": str(environment.with_name("backends"))}
+    subprocess.run([*pip, *options, "--editable", str(project)], check=True, env=env)
+
+
+def develop(environment: Path, project: Path) -> None:
+    """Install it the oldest way, with the setuptools of the environment."""
+    python = environment / "bin" / "python"
+    subprocess.run([python, "setup.py", "--quiet", "develop", "--no-deps"], cwd=project, check=True)
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Make one environment that uses a package of every kind from its tree; give it with the trees' folder."""
@@ -132,11 +146,19 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
     git(installed, "add", "--all")
     git(installed, "commit", "--quiet", "--message", "first")
 
+    strict = make_project(trees, "instrict", "setuptools", package="src/instrict")
+    developed = make_project(trees, "developed", "setuptools", package="developed")
+    put(developed, **{"setup.py": "import setuptools\nsetuptools.setup(packages=['developed'])\n"})
+
     editables = [word for project in [*projects, inplace, changed] for word in ("--editable", str(project))]
-    return new_environment(trees / "environment", *editables, f"git+file://{installed}"), trees
+    made = new_environment(trees / "environment", *editables, f"git+file://{installed}")
+    install_strictly(made, strict)
+    develop(made, developed)
+    return made, trees
 
 
 MODULES = ["inflit", "inhatch", "inpoetry", "inpdm", "insrc", "inflat", "renamed", "inplace", "changed", "fromgit"]
+MODULES += ["instrict", "developed"]
 
 
 @pytest.fixture
@@ -165,8 +187,9 @@ def test_every_kind_comes_back_from_its_tree(project: Any, environment: Any) -> 
     assert changed.untracked == ("src/changed/new.py",)
     patch = next((project.project / ".envcap" / "store" / changed.patch).iterdir())
     assert "+settings changed since" in patch.read_text()
+    assert [gap.subject for gap in lock.gaps if "no package installed" in gap.reason] == []
     shown = project.ok("show").out
-    assert f"editable at commit {changed.commit[:12]} with changes, carried" in " ".join(shown.split())
+    assert f"editable at commit {changed.commit[:12]} with changes," in " ".join(shown.split())
 
     project.ok("build", "--engine", "venv")
     verdict = project.ok("verify", "--engine", "venv", "--json").document

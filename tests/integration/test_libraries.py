@@ -12,7 +12,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("
 
 # libgomp through ctypes, as packages without wheels load it; `file` as a program, which brings libmagic and its data.
 PROGRAM = """\
-import ctypes, json, pathlib, subprocess
+import ctypes, json, os, pathlib, random, subprocess
+os.environ["OMP_DYNAMIC"] = "FALSE"
+random.seed(11)
 gomp = ctypes.CDLL("libgomp.so.1")
 gomp.omp_set_num_threads(3)
 kind = subprocess.run(["file", "--brief", "evaluate.py"], check=True, capture_output=True, text=True).stdout.strip()
@@ -46,11 +48,13 @@ def test_libraries_and_programs_come_into_the_image(small: Any, engine_state: An
     assert set(names) >= {"libgomp1", "libmagic-mgc", "libmagic1", "file"}
     assert names.index("libmagic-mgc") < names.index("libmagic1") < names.index("file")
     assert "libc6" not in names
+    assert document["settings"]["OMP_DYNAMIC"] == "FALSE"
+    assert document["seeds"] == [{"file": "evaluate.py", "line": 3, "call": "random.seed(11)"}]
 
     small.ok("build", "--engine", "docker")
     verified = small.ok("verify", "--engine", "docker", "--json").document
     assert verified["verdict"] == "IDENTICAL"
-    assert not [item for item in verified["findings"] if item["where"] == "libraries"]
+    assert not [item for item in verified["findings"] if item["where"] in {"libraries", "settings"}]
     assert "libgomp.so.1" in small.ok("show").out
     assert engine_state.left_since(before) == set()
     refuses_another_file(small)

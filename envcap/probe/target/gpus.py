@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs as NVML describes them. Other makers' accelerators are not looked for."""
+"""The NVIDIA GPUs as NVML describes them."""
 
 import os
 
@@ -10,7 +10,7 @@ _LIBRARY = "libnvidia-ml.so.1"
 
 
 def describe_gpus(gaps: Gaps) -> "dict[str, object]":
-    """Give the part of `envcap.model.facts.Hardware` that concerns accelerators: `gpus`, `driver`, `cuda-driver`.
+    """Give the part of `envcap.model.facts.Hardware` that concerns them: `gpus`, `driver`, `cuda-driver`.
 
     No driver is a normal answer. A driver that cannot be asked is a Gap with its own words.
     """

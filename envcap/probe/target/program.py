@@ -3,11 +3,13 @@
 import os
 import sys
 
+from .amd import describe_amd_gpus
 from .conda import describe_conda
 from .distributions import list_distributions
 from .document import to_json
 from .frame import FORMAT, frame
 from .gaps import Gaps
+from .gpu_libraries import list_gpu_libraries
 from .gpus import describe_gpus
 from .hardware import describe_hardware
 from .interpreter import base_prefix, describe_interpreter, marker_environment
@@ -30,8 +32,6 @@ def describe(paths: "list[str]") -> "dict[str, object]":
     gaps = Gaps()
     _check_paths(paths, gaps)
     conda, owners = describe_conda(sys.prefix, gaps)
-    hardware = describe_hardware(gaps)
-    hardware.update(describe_gpus(gaps))
     return {
         "format": FORMAT,
         "interpreter": describe_interpreter(),
@@ -42,10 +42,20 @@ def describe(paths: "list[str]") -> "dict[str, object]":
         "paths": paths,
         "distributions": _with_owners(list_distributions(paths, gaps), owners),
         "system": describe_system(gaps),
-        "hardware": hardware,
+        "hardware": _describe_hardware(paths, gaps),
         "conda": conda,
         "gaps": gaps.found,
     }
+
+
+def _describe_hardware(paths: "list[str]", gaps: Gaps) -> "dict[str, object]":
+    hardware = describe_hardware(gaps)
+    hardware.update(describe_gpus(gaps))
+    others, driver = describe_amd_gpus()
+    hardware["gpus"] = [*hardware["gpus"], *others]  # type: ignore[misc]
+    hardware["driver"] = hardware["driver"] or driver
+    hardware["gpu-libraries"] = list_gpu_libraries(paths)
+    return hardware
 
 
 def _with_owners(distributions: "list[dict[str, object]]", owners: "dict[str, str]") -> "list[dict[str, object]]":
