@@ -99,7 +99,8 @@ def _examine_indexes(facts: list[Facts]) -> list[Examination]:
 
 
 def _examine_engine() -> list[Examination]:
-    from envcap.engines.inspection import buildx_version, inspect_engine
+    from envcap.engines.buildkit import buildx_version
+    from envcap.engines.inspection import inspect_engine
 
     try:
         engine = inspect_engine()

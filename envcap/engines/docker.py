@@ -1,13 +1,11 @@
-"""Docker through its SDK: the classic builder, which every engine has, and containers without privileges."""
+"""Docker: images by the best builder that is there, and containers without privileges through the SDK."""
 
 import contextlib
 import re
 import secrets
-import tarfile
-import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,16 +15,15 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from envcap.engines import containers
+from envcap.engines.buildkit import Solved, find_buildkit
+from envcap.engines.classic import build_classic
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError
 from envcap.interruption import held
-from envcap.model.image import Context, Image, Outcome, Task
+from envcap.model.image import Context, Image, Outcome, Promise, Task
 from envcap.model.layout import LOCK_LABEL
 from envcap.model.progress import Progress, Tell
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what a step writes to stderr
-_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
-_STEP_WIDTH = 100  # characters of a build step that are shown while it runs
 _NO_GPU_RUNTIME = "could not select device driver"  # what the engine says without NVIDIA's container toolkit
 _NAMING_SECONDS = 5  # for which a tag may be in another build's hands
 _START = "Start it, for example `sudo systemctl start docker`, or use `--engine venv`."
@@ -68,36 +65,29 @@ class DockerEngine:
         return image
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
-        """Build with no network. Intermediate containers are removed; the tag is set only by a finished build.
+        """Build with no network, with BuildKit where the client has it. The tag is set only by a finished build.
 
         The builder makes an image without a name, and it is named afterwards: two builds of one lock at once that
         both let the builder name it collide (containerd store: `already exists`).
         """
-        tell(Progress(kind="step", text=f"building `{tag}` with Docker"))
-        with _translated("Building the image"), tempfile.TemporaryFile() as archive:
-            _pack(context, folder, archive)
-            messages = self._client.api.build(
-                fileobj=archive,
-                custom_context=True,
-                decode=True,
-                rm=True,
-                forcerm=True,
-                nocache=not use_cache,
-                network_mode="none",
-                platform=context.platform,
-            )
-            running: list[str] = []
-            try:
-                identity = _follow_build(messages, tell, running=running)
-            finally:
-                messages.close()  # the engine then stops the step and removes its container, in its own time
-                for container in running:
-                    self._remove(container)
-            self._name(identity, tag)
+        buildkit = find_buildkit()
+        builder = f"BuildKit (buildx {buildkit.version})" if buildkit else "Docker's classic builder"
+        tell(Progress(kind="step", text=f"building `{tag}` with {builder}"))
+        with _translated("Building the image"):
+            if buildkit is not None:
+                compresses = _has_containerd_store(self._client.info())
+                solved = buildkit.build(context, folder, compresses=compresses, use_cache=use_cache, tell=tell)
+            else:
+                identity = build_classic(
+                    self._client, context, folder, use_cache=use_cache, tell=tell, remove=self._remove
+                )
+                solved = Solved(identity=identity)
+            self._name(solved.identity, tag)
         image = self.find(tag)
         if image is None:
             raise NotRunError(f"Docker lost the image `{tag}` right after building it.")
-        return image
+        promise = _promise(self._client.images.get(tag).attrs, context)
+        return msgspec.structs.replace(image, builder=builder, promise=promise, steps=solved.steps)
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run in a fresh container, which is gone afterwards, as is its scratch volume."""
@@ -189,44 +179,13 @@ def _plain(error: BaseException) -> str:
     return " ".join(text.split()).rstrip(".") or type(error).__name__
 
 
-def _pack(context: Context, folder: Path, archive: Any) -> None:
-    """Write the context as the tar stream that the build endpoint takes."""
-    with tarfile.open(fileobj=archive, mode="w") as members:
-        for file in context.files:
-            members.add(folder / file.path, arcname=file.path, recursive=False)
-    archive.seek(0)
+def _has_containerd_store(info: dict[str, Any]) -> bool:
+    """Tell whether images are kept as a registry has them, packed (Docker: "containerd image store")."""
+    return ["driver-type", "io.containerd.snapshotter.v1"] in (info.get("DriverStatus") or [])
 
 
-def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell, *, running: list[str]) -> str:
-    """Tell steps and output as they come; give the image's id. Raises NotRunError naming the failing step.
-
-    `running` holds the container of the step under way, for whoever must clean up.
-    """
-    step = "the first step"
-    identity = ""
-    tail: deque[str] = deque(maxlen=20)
-    for message in messages:
-        identity = message.get("aux", {}).get("ID", identity)
-        if "error" in message:
-            said = "\n".join(f"  {line}" for line in tail)
-            raise NotRunError(
-                f"The build failed in `{step}`: {message['error'].strip()}\n{said}".rstrip(),
-                hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
-            )
-        for line in _COLOUR.sub("", message.get("stream", "")).splitlines():
-            match = _STEP.match(line)
-            if match:
-                step = match[3]
-                tail.clear()
-                shown = step if len(step) <= _STEP_WIDTH else f"{step[:_STEP_WIDTH]}…"
-                tell(Progress(kind="step", text=f"{match[1]}/{match[2]} {shown}"))
-            elif line.startswith(" ---> Running in "):
-                running[:] = [line.rpartition(" ")[2]]
-            elif line.startswith(" ---> Removed intermediate container "):
-                running.clear()
-            elif line.strip() and not line.startswith((" ---> ", "Successfully ")):
-                tail.append(line)
-                tell(Progress(kind="output", text=line))
-    if not identity:
-        raise NotRunError("Docker ended the build without an image.", hint="`--no-cache` builds every step anew.")
-    return identity
+def _promise(attributes: dict[str, Any], context: Context) -> Promise:
+    """Tell what another build will give. Layers are the same in any case; the date shows whether the rest is."""
+    created = str(attributes.get("Created", ""))
+    dated = datetime.fromtimestamp(context.epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    return "bit for bit" if created.removesuffix("Z").partition(".")[0] == dated else "same content"

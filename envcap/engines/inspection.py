@@ -1,11 +1,7 @@
 """What the Docker engine of this machine is and can do, without building or running anything."""
 
-import shutil
-
 from envcap.engines.docker import connect
-from envcap.errors import NotRunError
 from envcap.model.struct import Data
-from envcap.process import capture
 
 
 class EngineFacts(Data, frozen=True, kw_only=True):
@@ -32,16 +28,3 @@ def inspect_engine() -> EngineFacts:
         runtimes=sorted(told.get("Runtimes") or {}),
         rootless="name=rootless" in (told.get("SecurityOptions") or []),
     )
-
-
-def buildx_version() -> str | None:
-    """Give what the BuildKit front end calls itself, or None where the client has none."""
-    client = shutil.which("docker")
-    if client is None:
-        return None
-    try:
-        done = capture([client, "buildx", "version"], purpose="Asking for buildx", check=False, timeout=30.0)
-    except NotRunError:
-        return None
-    words = done.stdout.decode(errors="replace").split()
-    return words[1] if done.returncode == 0 and len(words) > 1 else None

@@ -1,6 +1,7 @@
 """What is rendered, what is built from it, and what running it gave."""
 
 from pathlib import Path
+from typing import Literal
 
 from envcap.model.struct import Data
 
@@ -37,7 +38,20 @@ class Context(Data, frozen=True, kw_only=True):
     python: str  # exact version of the interpreter, which an engine without images looks for on this machine
     environment: dict[str, str]  # what the evaluation is started with
     files: list[ContextFile]
+    epoch: int = 0  # seconds since 1970: when the lock was made, which is the date of its images
     installation: Installation | None = None  # None for an engine without images
+
+
+class StepTime(Data, frozen=True, kw_only=True):
+    """How long one step of a Dockerfile took, in seconds; 0 for one from the builder's cache."""
+
+    step: str
+    seconds: float
+
+
+# What another build of the same lock gives: an image of the same digest, or layers of the same digests under a
+# configuration that says when it was made.
+Promise = Literal["bit for bit", "same content"]
 
 
 class Image(Data, frozen=True, kw_only=True):
@@ -48,6 +62,9 @@ class Image(Data, frozen=True, kw_only=True):
     identity: str  # the engine's own id of it
     lock_sha256: str  # of the lock that it was built from
     size: int | None = None  # bytes
+    builder: str | None = None  # who built it just now, None for one that was there
+    promise: Promise | None = None
+    steps: list[StepTime] = []  # of that build, where the builder tells
 
 
 class Mount(Data, frozen=True, kw_only=True):

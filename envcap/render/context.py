@@ -1,6 +1,7 @@
 """Lock to build context: every file of it, and the tag. Pure: the same lock gives the same bytes."""
 
 import re
+from datetime import datetime
 
 from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
@@ -49,6 +50,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
     else:
         files = [code, *_wheels(lock)]
     return Context(
+        epoch=int(datetime.fromisoformat(lock.created_at.replace("Z", "+00:00")).timestamp()),
         tag=tag,
         lock_sha256=lock_sha256,
         platform=lock.base.platform,
