@@ -42,7 +42,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
         files = [
             ContextFile(path="Dockerfile", content=dockerfile.encode()),
             code,
-            *layer_files(lock),
+            *layer_files(lock.packages),
             *_os_package_files(lock),
             *conda_files(lock, link_scripts=link_scripts),
         ]
@@ -113,7 +113,7 @@ def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
             "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
             "conda": conda_values(lock) if lock.conda_prefix is not None else None,
             "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
-            "layers": layer_steps(lock),
+            "layers": layer_steps(lock.packages),
             "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
             "user": OWNER,
             "command": exec_form(lock.declaration.command),

@@ -66,7 +66,7 @@ def tidy(prefix: Path, entries: list[dict[str, Any]]) -> None:
 def take_out(prefix: Path, names: list[str]) -> None:
     """Remove the distributions that pip's packages take the place of, as pip would: by their RECORD (PEP 376)."""
     for information in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info")):
-        name = re.sub(r"[-_.]+", "-", information.name.rpartition("-")[0]).lower()
+        name = re.sub(r"[-_.]+", "-", information.stem.rpartition("-")[0]).lower()
         record = information / "RECORD"
         if name not in names or not record.is_file():
             continue

@@ -50,7 +50,7 @@ def test_the_number_of_a_conda_environment_comes_back(
 
     def ok(*words: str) -> Any:
         done = envcap(project, prefix, *words)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
     frozen = ok("freeze", "--repeat", "1", "--json", "--", "python", "evaluate.py")["frozen"]
