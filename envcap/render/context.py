@@ -5,7 +5,7 @@ import re
 from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile
-from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OS_PACKAGES, OWNER
+from envcap.model.layout import CODE_ARCHIVE, EPOCH, LOCK_LABEL, OS_PACKAGES, OWNER
 from envcap.model.lock import Lock
 from envcap.render.conda import conda_files, conda_values
 from envcap.render.layers import ENVIRONMENT, MAKE_ENVIRONMENT, installation_of, layer_files, layer_steps
@@ -86,7 +86,7 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
     # Sorted by bytes, as `LC_ALL=C sort` does.
     versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
     asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
-    script = fill("install.sh.j2", {})
+    script = fill("install.sh.j2", {"epoch": EPOCH})
     texts = {"install.sh": script, "SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
     return [
         *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
