@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from envcap.assemble.bytecode import PROGRAM
+from envcap.assemble.bytecode import PROGRAM, Compiler
 from envcap.assemble.wheels import AssembledWheels, write_layer
 from envcap.errors import NotRunError
 from envcap.model.image import Installation
@@ -34,7 +35,7 @@ def compile_here(files: Mapping[str, bytes], results: Path) -> str:
 
 def assemble(wheel: Path, cache: Path) -> Path:
     made = AssembledWheels(Store(cache)).assemble(
-        {file_sha256(wheel): wheel}, INSTALLATION, compiler=compile_here, tell=say_nothing
+        {file_sha256(wheel): wheel}, INSTALLATION, compiler=Compiler(name="tests", run=compile_here), tell=say_nothing
     )
     return made[file_sha256(wheel)]
 
@@ -95,7 +96,9 @@ def test_the_python_that_compiles_must_be_the_frozen_one(make_wheel: Any, tmp_pa
     wheel = make_wheel()
     other = Installation(prefix="/opt/env", python="3.99.0", series="python3.99")
     with pytest.raises(NotRunError, match=rf"is `{VERSION}`, and the environment was frozen with Python `3.99.0`"):
-        cache.assemble({file_sha256(wheel): wheel}, other, compiler=compile_here, tell=say_nothing)
+        cache.assemble(
+            {file_sha256(wheel): wheel}, other, compiler=Compiler(name="tests", run=compile_here), tell=say_nothing
+        )
     assert cache.find(file_sha256(wheel), other) is None
 
 
@@ -107,11 +110,40 @@ def test_without_an_interpreter_there_is_no_byte_code(make_wheel: Any, tmp_path:
     assert not [name for name in names(made[file_sha256(wheel)]) if name.endswith(".pyc")]
 
 
-def test_what_a_module_becomes_does_not_depend_on_others(make_wheel: Any, tmp_path: Path) -> None:
+def test_what_a_module_becomes_does_not_depend_on_other_wheels(make_wheel: Any, tmp_path: Path) -> None:
     """Names that other modules of the process hold are written in another way by marshal."""
     alone = content_of(assemble(make_wheel(), tmp_path / "first"), CACHED)
     crowd = {f"sample/a{number}.py": "VALUE = main = 'sample'\nprint = {'a', 'b'}\n" for number in range(20)}
-    assert content_of(assemble(make_wheel(crowd, folder="crowd"), tmp_path / "second"), CACHED) == alone
+    first, second = make_wheel(crowd, folder="crowd"), make_wheel()
+    cache = AssembledWheels(Store(tmp_path / "second"))
+    compiler = Compiler(name="tests", run=compile_here)
+    wheels = {"first": first, "second": second}
+    made = cache.assemble(wheels, INSTALLATION, compiler=compiler, tell=say_nothing)
+    assert content_of(made["second"], CACHED) == alone
+
+
+def test_what_another_interpreter_made_is_not_taken(make_wheel: Any, tmp_path: Path) -> None:
+    """A base image comes from a lock, which may be anybody's."""
+    wheel = make_wheel()
+    assemble(wheel, tmp_path / "cache")
+    other = msgspec.structs.replace(INSTALLATION, compiled_by="example.org/python@sha256:0")
+    assert AssembledWheels(Store(tmp_path / "cache")).find(file_sha256(wheel), other) is None
+
+
+@pytest.mark.parametrize("name", ["../outside.pyc", "{wheel}/opt/env/bin/__pycache__/x.pyc", "{wheel}/etc/passwd"])
+def test_only_byte_code_is_taken_from_an_interpreter(name: str, make_wheel: Any, tmp_path: Path) -> None:
+    wheel = make_wheel()
+    sha256 = file_sha256(wheel)
+
+    def lie(files: Mapping[str, bytes], results: Path) -> str:
+        with tarfile.open(results / "bytecode.tar", "w") as archive:
+            archive.addfile(tarfile.TarInfo(name.format(wheel=sha256)))
+        return f'envcap-python "{VERSION}"\n'
+
+    with pytest.raises(NotRunError, match="which is none"):
+        AssembledWheels(Store(tmp_path / "cache")).assemble(
+            {sha256: wheel}, INSTALLATION, compiler=Compiler(name="tests", run=lie), tell=say_nothing
+        )
 
 
 def test_archives_are_joined_by_their_bytes(make_wheel: Any, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_two_builds_give_the_same_layers(small: Any, shelf: Any, tmp_path: Path)
     shelf.put("shelved", "1.0")
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-cache-dir", "shelved"]
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-cache-dir", "shelved"]
     subprocess.run(pip, check=True, env={**small.environ, **shelf.pip})
     small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
     (small.project / "evaluate.py").write_text(PROGRAM)
@@ -52,7 +52,7 @@ def test_two_builds_give_the_same_layers(small: Any, shelf: Any, tmp_path: Path)
     client = docker.from_env()
     second, _ = client.images.build(path=str(tmp_path / "context"), nocache=True, rm=True, network_mode="none")
     try:
-        assert layers(built) == layers(second.id)
+        assert layers(built) == layers(str(second.id))
     finally:
-        client.images.remove(second.id, noprune=True)
+        client.images.remove(str(second.id), noprune=True)
         client.close()
