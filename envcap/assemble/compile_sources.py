@@ -20,7 +20,6 @@ TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
     from collections.abc import Iterator  # noqa: F401  (in a comment)
 
-    pass
 
 SETTINGS = {"PYTHONHASHSEED": "0"}  # the order of what is in a set of names, before Python 3.11
 EXTERNAL = getattr(importlib, "_bootstrap_external")  # noqa: B009  (no type checker knows it)
