@@ -33,7 +33,7 @@ def inside(engine: Engine, base: str, *, platform: str) -> Compiler:
             raise NotRunError(f"Compiling byte code in `{base}` ended with code {outcome.code}.\n{said}")
         return outcome.stdout
 
-    return compile_there
+    return Compiler(name=base, run=compile_there)
 
 
 def on_this_machine(version: str, environ: Mapping[str, str]) -> Compiler:
@@ -46,7 +46,7 @@ def on_this_machine(version: str, environ: Mapping[str, str]) -> Compiler:
         done = capture([python, PROGRAM], purpose="Compiling byte code", cwd=results, env=environ, timeout=_SECONDS)
         return done.stdout.decode(errors="replace")
 
-    return compile_here
+    return Compiler(name="this machine", run=compile_here)
 
 
 def without_building(

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from envcap.assemble.bytecode import Compiler
 from envcap.assemble.wheels import AssembledWheels, write_layer
-from envcap.model.image import Context
+from envcap.model.image import Context, Installation
 from envcap.model.layout import CODE_ARCHIVE, CONDA_EDITS
 from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell
@@ -34,9 +34,13 @@ def written(
     `compiler` makes the byte code of layers that are not in the cache; without one they have none.
     """
     assembled = AssembledWheels(assembled_cache(environ))
-    archives = _find_assembled(context, assembled, with_bytecode=compiler is not None)
+    installation = context.installation
+    if installation is not None and compiler is not None:
+        # A base image comes from a lock: what its interpreter makes is for those that name the same one.
+        installation = structs.replace(installation, compiled_by=compiler.name)
+    archives = _find_assembled(context, assembled, installation)
     files = _fetched(context, lock, project, without=archives, environ=environ, tell=tell)
-    archives |= _assembled(context, assembled, files, archives, compiler=compiler, tell=tell)
+    archives |= _assembled(context, assembled, installation, files, archives, compiler=compiler, tell=tell)
     with tempfile.TemporaryDirectory(prefix="context-", dir=download_cache(environ).root) as name:
         folder = Path(name)
         for file in context.files:
@@ -51,11 +55,10 @@ def written(
         yield folder
 
 
-def _find_assembled(context: Context, assembled: AssembledWheels, *, with_bytecode: bool) -> dict[str, Path]:
+def _find_assembled(context: Context, assembled: AssembledWheels, installation: Installation | None) -> dict[str, Path]:
     """Give the archives of wheels that are in the cache already."""
-    if context.installation is None:
+    if installation is None:
         return {}
-    installation = structs.replace(context.installation, bytecode=with_bytecode)
     found = {wheel: assembled.find(wheel, installation) for file in context.files for wheel in file.wheels}
     return {wheel: archive for wheel, archive in found.items() if archive is not None}
 
@@ -63,6 +66,7 @@ def _find_assembled(context: Context, assembled: AssembledWheels, *, with_byteco
 def _assembled(
     context: Context,
     assembled: AssembledWheels,
+    installation: Installation | None,
     files: Mapping[str, Path],
     found: Mapping[str, Path],
     *,
@@ -71,9 +75,8 @@ def _assembled(
 ) -> dict[str, Path]:
     """Make the archives of the wheels that are not in the cache yet."""
     missing = {wheel: files[wheel] for file in context.files for wheel in file.wheels if wheel not in found}
-    if context.installation is None or not missing:
+    if installation is None or not missing:
         return {}
-    installation = structs.replace(context.installation, bytecode=compiler is not None)
     return assembled.assemble(missing, installation, compiler=compiler, tell=tell)
 
 

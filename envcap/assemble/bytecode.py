@@ -2,46 +2,81 @@
 
 import io
 import json
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from envcap.archives import unpack
 from envcap.assemble.archive import LayerArchive
 from envcap.assemble.compile_sources import MARK
 from envcap.assemble.wheel import Archive, write_wheel
 from envcap.errors import NotRunError
 from envcap.model.image import Installation
+from envcap.model.struct import Data
 
 PROGRAM, SOURCES, BYTECODE = "compile_sources.py", "sources.tar", "bytecode.tar"
-# Runs PROGRAM, one of the given files, with a Python: it leaves BYTECODE in the folder, and gives what was printed.
-Compiler = Callable[[Mapping[str, bytes], Path], str]
+
+
+class Compiler(Data, frozen=True, kw_only=True):
+    """A Python that compiles, by a name: two of one name make the same byte code."""
+
+    name: str
+    # Runs PROGRAM, one of the given files; leaves BYTECODE in the folder, and gives what was printed.
+    run: Callable[[Mapping[str, bytes], Path], str]
+
+
 _BATCH = 48 << 20  # bytes of sources after which they are handed over: they are held in memory
 
 
-def compile_wheels(wheels: Mapping[str, Path], installation: Installation, compiler: Compiler, *, into: Path) -> None:
-    """Leave the byte code of each wheel in the folder `into`, below the wheel's sha256 and there in its place.
+class Bytecode(Data, frozen=True, kw_only=True):
+    """Where the byte code of one wheel is: members of an archive."""
+
+    archive: Path
+    members: list[tuple[str, int, int]]  # place in the image, offset and size in the archive
+
+
+def compile_wheels(
+    wheels: Mapping[str, Path], installation: Installation, compiler: Compiler, *, scratch: Path
+) -> dict[str, Bytecode]:
+    """Give the byte code of each wheel, by its sha256. It is in files below `scratch`.
 
     Raises NotRunError when it cannot be compiled, or by another Python than the lock names.
     """
     program = Path(__file__).with_name(PROGRAM).read_bytes()
+    made: dict[str, Bytecode] = {}
     batch = _Sources(installation)
     for number, (sha256, wheel) in enumerate(wheels.items(), 1):
         batch.wheel = sha256
         write_wheel(wheel, batch, installation, only_sources=True)
         if batch.stream.tell() > _BATCH or number == len(wheels):
-            said = compiler({PROGRAM: program, SOURCES: batch.finished(), BYTECODE: b""}, into)
+            folder = scratch / str(number)
+            folder.mkdir()
+            said = compiler.run({PROGRAM: program, SOURCES: batch.finished(), BYTECODE: b""}, folder)
             _require_version(said, installation.python)
-            with (into / BYTECODE).open("rb") as made:
-                unpack(made, into, links=False)
+            made.update(_sort_out(folder / BYTECODE, batch.expected))
             batch = _Sources(installation)
+    return made
 
 
-def add_bytecode(folder: Path, archive: Archive) -> None:
-    """Write what `compile_wheels` left of one wheel into an archive."""
-    for path in sorted(folder.rglob("*.pyc")):
-        with path.open("rb") as content:
-            archive.add(path.relative_to(folder).as_posix(), content, size=path.stat().st_size)
+def _sort_out(archive: Path, expected: set[str]) -> dict[str, Bytecode]:
+    """Find the byte code of each wheel. Raises NotRunError for what is none: it comes from a container."""
+    found: dict[str, list[tuple[str, int, int]]] = {}
+    with tarfile.open(archive) as members:
+        for member in members:
+            folder, _, _ = member.name.rpartition("/__pycache__/")
+            if folder not in expected or not member.isfile() or not member.name.endswith(".pyc"):
+                raise NotRunError(f"Compiling byte code gave `{member.name}`, which is none.")
+            wheel, _, place = member.name.partition("/")
+            found.setdefault(wheel, []).append((place, member.offset_data, member.size))
+    return {wheel: Bytecode(archive=archive, members=sorted(members)) for wheel, members in found.items()}
+
+
+def add_bytecode(bytecode: Bytecode, archive: Archive) -> None:
+    """Write the byte code of one wheel into an archive that has its modules."""
+    with bytecode.archive.open("rb") as stream:
+        for place, offset, size in bytecode.members:
+            stream.seek(offset)
+            archive.add(place, io.BytesIO(stream.read(size)), size=size)
 
 
 class _Sources:
@@ -50,6 +85,7 @@ class _Sources:
     def __init__(self, installation: Installation) -> None:
         self.stream = io.BytesIO()
         self.wheel = ""
+        self.expected: set[str] = set()  # folders whose modules are compiled
         self._archive = LayerArchive(self.stream, folders=False)
         self._site = installation.site.lstrip("/")
 
@@ -57,6 +93,7 @@ class _Sources:
         """Take one file, if it is a module."""
         if name.startswith(f"{self._site}/") and name.endswith(".py"):
             self._archive.add(f"{self.wheel}/{name}", content, size=size, executable=executable)
+            self.expected.add(f"{self.wheel}/{name.rpartition('/')[0]}")
 
     def finished(self) -> bytes:
         """Give the archive of all."""

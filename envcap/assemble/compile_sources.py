@@ -1,9 +1,9 @@
 """Compiles the sources of an archive to byte code. Runs elsewhere: under the interpreter that will read it.
 
 Standard library only, Python 3.6 and newer. It reads `sources.tar`, whose members are named by their wheel and their
-place in the image, fills `bytecode.tar` beside itself in the same way, and says which Python it is. Each file is
-compiled in a process of its own, branched off from one that has compiled nothing: what a file becomes then depends on
-that file alone (objects that happen to be shared with others are written in another way).
+place in the image, fills `bytecode.tar` beside itself in the same way, and says which Python it is. Each portion of a
+wheel is compiled in a process of its own, branched off from one that has compiled nothing: what a file becomes then
+depends on its wheel alone (objects that happen to be shared with other files are written in another way).
 """
 
 import importlib.machinery
@@ -16,8 +16,14 @@ import tarfile
 import tempfile
 import warnings
 
+TYPE_CHECKING = False  # as in `typing`, which is dear to import
+if TYPE_CHECKING:
+    from collections.abc import Iterator  # noqa: F401  (in a comment)
+
+
 SETTINGS = {"PYTHONHASHSEED": "0"}  # the order of what is in a set of names, before Python 3.11
 EXTERNAL = getattr(importlib, "_bootstrap_external")  # noqa: B009  (no type checker knows it)
+PORTION = 64  # files
 MARK = "envcap-python "
 
 
@@ -30,40 +36,52 @@ def compiled(path, content, mtime):  # type: (str, bytes, int) -> bytes
     return bytes(EXTERNAL._code_to_hash_pyc(code, importlib.util.source_hash(content), False))  # noqa: FBT003
 
 
-def branch_off(path, content, mtime, target):  # type: (str, bytes, int, str) -> int
-    """Compile in a new process and give its number; `target` is there when it succeeded."""
-    number = os.fork()
-    if number:
-        return number
-    code = 1
-    try:
-        made = compiled(path, content, mtime)
-        with open(target + ".part", "wb") as file:
+def branch_off(sources, scratch):  # type: (list[tuple[str, bytes, int, str]], str) -> None
+    """Compile some sources in a new process. For each that is in order, the named file of `scratch` is there after."""
+    if os.fork():
+        return
+    for path, content, mtime, target in sources:
+        try:
+            made = compiled(path, content, mtime)
+        except Exception:  # noqa: BLE001, S112  (packages ship files for other Pythons, and templates)
+            continue
+        with open(os.path.join(scratch, target), "wb") as file:
             file.write(made)
-        os.rename(target + ".part", target)
-        code = 0
-    except BaseException:  # noqa: BLE001, S110  (packages ship files for other Pythons, and templates)
-        pass
-    os._exit(code)
+    os._exit(0)
 
 
-def compile_all(sources, scratch):  # type: (tarfile.TarFile, str) -> list[tuple[str, int, str]]
-    """Compile every member, some at a time; give name and time of each, and where its byte code is if it has any."""
-    made, running = [], 0
-    most = len(os.sched_getaffinity(0))
-    for count, member in enumerate(sources):
-        stream = sources.extractfile(member)
-        assert stream is not None  # noqa: S101  (envcap wrote the archive)
-        number, _, path = member.name.partition("/")
-        path = "/" + path
-        target = os.path.join(scratch, str(count))
-        name = number + importlib.util.cache_from_source(path, optimization="")
-        if running == most:
+def portions(archive):  # type: (tarfile.TarFile) -> Iterator[list[tarfile.TarInfo]]
+    """Give the members in portions of one wheel. Which ones are together depends on that wheel alone."""
+    portion = []  # type: list[tarfile.TarInfo]
+    for member in archive:
+        if portion and (len(portion) == PORTION or portion[0].name.split("/")[0] != member.name.split("/")[0]):
+            yield portion
+            portion = []
+        portion.append(member)
+    if portion:
+        yield portion
+
+
+def compile_all(archive, scratch):  # type: (tarfile.TarFile, str) -> list[tuple[str, int, str]]
+    """Compile every member, some at a time; give name and time of each, and the file of its byte code."""
+    made = []  # type: list[tuple[str, int, str]]
+    running = 0
+    for portion in portions(archive):
+        sources = []
+        for member in portion:
+            stream = archive.extractfile(member)
+            assert stream is not None  # noqa: S101  (envcap wrote the archive)
+            wheel, _, path = member.name.partition("/")
+            target = str(len(made))
+            sources.append(("/" + path, stream.read(), int(member.mtime), target))
+            made.append(
+                (wheel + importlib.util.cache_from_source("/" + path, optimization=""), int(member.mtime), target)
+            )
+        if running == len(os.sched_getaffinity(0)):
             os.wait()
             running -= 1
-        branch_off(path, stream.read(), int(member.mtime), target)
+        branch_off(sources, scratch)
         running += 1
-        made.append((name, int(member.mtime), target))
     for _ in range(running):
         os.wait()
     return made
@@ -82,8 +100,8 @@ def main():  # type: () -> None
         # Into the file that is there: the folder may be somebody else's.
         with tarfile.open(os.path.join(here, "bytecode.tar"), "w") as archive:
             for name, mtime, target in made:
-                if os.path.exists(target):
-                    with open(target, "rb") as file:
+                if os.path.exists(os.path.join(scratch, target)):
+                    with open(os.path.join(scratch, target), "rb") as file:
                         content = file.read()
                     member = tarfile.TarInfo(name)
                     member.size, member.mtime = len(content), mtime

@@ -18,7 +18,7 @@ from typing import IO, BinaryIO, Protocol, cast
 from installer import install
 from installer.destinations import WheelDestination
 from installer.exceptions import InstallerError
-from installer.records import RecordEntry
+from installer.records import InvalidRecordEntry, RecordEntry
 from installer.scripts import Script
 from installer.sources import WheelFile
 from installer.utils import copyfileobj_with_hashing, fix_shebang, parse_metadata_file
@@ -61,7 +61,15 @@ def write_wheel(wheel: Path, archive: Archive, installation: Installation, *, on
             _require_python(source, installation.python)
             destination = _Destination(archive, installation, distribution=source.distribution)
             install(source, destination, additional_metadata={"INSTALLER": b"envcap\n"})
-    except (InstallerError, zipfile.BadZipFile, AssertionError, KeyError, ValueError, EOFError) as error:
+    except (
+        InstallerError,
+        InvalidRecordEntry,
+        zipfile.BadZipFile,
+        AssertionError,
+        KeyError,
+        ValueError,
+        EOFError,
+    ) as error:
         raise RefusedError(f"`{wheel.name}` is no wheel that can be installed: {error}.") from error
 
 

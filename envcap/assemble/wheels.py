@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import structs
 
 from envcap.assemble.archive import LayerArchive, Sink, join
-from envcap.assemble.bytecode import Compiler, add_bytecode, compile_wheels
+from envcap.assemble.bytecode import Bytecode, Compiler, add_bytecode, compile_wheels
 from envcap.assemble.wheel import write_wheel
 from envcap.atomic import write_cached
 from envcap.model.image import Installation
@@ -47,11 +47,14 @@ class AssembledWheels:
         self._store.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="assembling-", dir=self._store.root) as name:
             scratch = Path(name)
+            bytecode: dict[str, Bytecode] = {}
             if compiler is not None and wheels:
                 tell(Progress(kind="step", text=f"compiling {len(wheels)} packages for Python {installation.python}"))
-                compile_wheels(wheels, installation, compiler, into=scratch)
+                bytecode = compile_wheels(wheels, installation, compiler, scratch=scratch)
             with ThreadPoolExecutor(_AT_ONCE) as threads:
-                done = threads.map(lambda one: self._assemble(one[0], one[1], installation, scratch), wheels.items())
+                done = threads.map(
+                    lambda one: self._assemble(one[0], one[1], installation, bytecode.get(one[0])), wheels.items()
+                )
                 made = {}
                 for number, (sha256, archive) in enumerate(done, 1):
                     made[sha256] = archive
@@ -59,11 +62,14 @@ class AssembledWheels:
                     tell(Progress(kind="count", text=text, done=number, total=len(wheels)))
         return made
 
-    def _assemble(self, sha256: str, wheel: Path, installation: Installation, scratch: Path) -> tuple[str, Path]:
+    def _assemble(
+        self, sha256: str, wheel: Path, installation: Installation, bytecode: Bytecode | None
+    ) -> tuple[str, Path]:
         with self._store.receive(_NAME) as incoming:
             archive = LayerArchive(incoming)
             write_wheel(wheel, archive, installation)
-            add_bytecode(scratch / sha256, archive)
+            if bytecode is not None:
+                add_bytecode(bytecode, archive)
             archive.close()
         write_cached(self._entry(sha256, installation), incoming.sha256.encode())
         return sha256, self._store.path(incoming.sha256, _NAME)

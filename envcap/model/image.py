@@ -21,7 +21,7 @@ class Installation(Data, frozen=True, kw_only=True):
     prefix: str  # `/opt/env`
     python: str  # the exact version
     series: str  # `python3.11`, as the interpreter names its folders
-    bytecode: bool = True
+    compiled_by: str = ""  # whose byte code it has, as a base image with its digest; empty for none
 
     @property
     def site(self) -> str:

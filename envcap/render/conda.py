@@ -11,8 +11,7 @@ from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
 from envcap.render.quoting import exec_form, quote_value
 
 PROGRAM = "install_archives.py"
-# conda itself compiles what is the same for every Python. quiet=2: packages ship files for other Pythons.
-_COMPILE = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2, workers=0)"
+_ROOT = "/out"  # in the stage: below it is what the image gets
 _EMPTIED = PurePosixPath("/tmp")  # noqa: S108  (a fresh file system in the container while the evaluation runs)
 
 
@@ -28,6 +27,7 @@ def conda_files(lock: Lock, *, link_scripts: bool) -> list[ContextFile]:
     program = Path(__file__).with_name(PROGRAM).read_bytes()
     plan = {
         "prefix": prefix.path,
+        "root": _ROOT,
         "link_scripts": link_scripts,
         "packages": [_entry(package) for package in lock.conda],
         "replaced": [package.name for package in lock.packages],
@@ -83,13 +83,9 @@ def conda_values(lock: Lock) -> dict[str, object]:
     """Give what the template of the conda layer is filled with."""
     prefix = lock.conda_prefix
     path = prefix.path if prefix is not None else ""
-    python = f"{path}/bin/python"
     return {
         "program": exec_form(["python3", PROGRAM]),
-        "compile": exec_form([python, "-I", "-c", _COMPILE]),
-        "copied": exec_form([path, path]),
-        "edits": exec_form([CONDA_EDITS, f"{path}/"]) if prefix is not None and prefix.edits is not None else "",
-        # The home of root is closed to the plain user that the evaluation runs as.
-        "opened": exec_form(["chmod", "a+x", "/root"]) if path.startswith("/root/") else "",
+        "copied": exec_form([f"{_ROOT}/", "/"]),
+        "edits": exec_form([CONDA_EDITS, "/context/edits/"]) if prefix is not None and prefix.edits is not None else "",
         "programs": quote_value(f"{path}/bin")[1:-1],
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile
-from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OS_PACKAGES, OWNER
+from envcap.model.layout import CODE_ARCHIVE, EPOCH, LOCK_LABEL, OS_PACKAGES, OWNER
 from envcap.model.lock import Lock
 from envcap.render.conda import conda_files, conda_values
 from envcap.render.layers import ENVIRONMENT, MAKE_ENVIRONMENT, installation_of, layer_files, layer_steps
@@ -43,7 +43,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
         files = [
             ContextFile(path="Dockerfile", content=dockerfile.encode()),
             code,
-            *layer_files(lock),
+            *layer_files(lock.packages),
             *_os_package_files(lock),
             *conda_files(lock, link_scripts=link_scripts),
         ]
@@ -88,7 +88,7 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
     # Sorted by bytes, as `LC_ALL=C sort` does.
     versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
     asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
-    script = fill("install.sh.j2", {})
+    script = fill("install.sh.j2", {"epoch": EPOCH})
     texts = {"install.sh": script, "SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
     return [
         *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
@@ -115,7 +115,7 @@ def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
             "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
             "conda": conda_values(lock) if lock.conda_prefix is not None else None,
             "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
-            "layers": layer_steps(lock),
+            "layers": layer_steps(lock.packages),
             "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
             "user": OWNER,
             "command": exec_form(lock.declaration.command),

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ from rattler import BuildString, PackageRecord, RepoDataRecord, install
 HERE = Path(__file__).resolve().parent
 EPOCH = 315532800  # 1980-01-01: the same archives give the same layer
 RECORDS = "conda-meta"
+# conda itself compiles what is the same for every Python. quiet=2: packages ship files for other Pythons.
+COMPILE = """
+import compileall, sysconfig
+mode = getattr(compileall, "PycInvalidationMode", None)
+options = {"invalidation_mode": mode.UNCHECKED_HASH} if mode else {}
+compileall.compile_dir(sysconfig.get_paths()["purelib"], quiet=2, **options)
+"""
 
 
 def require_unchanged(entry: dict[str, Any], path: Path) -> None:
@@ -66,7 +74,7 @@ def tidy(prefix: Path, entries: list[dict[str, Any]]) -> None:
 def take_out(prefix: Path, names: list[str]) -> None:
     """Remove the distributions that pip's packages take the place of, as pip would: by their RECORD (PEP 376)."""
     for information in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info")):
-        name = re.sub(r"[-_.]+", "-", information.name.rpartition("-")[0]).lower()
+        name = re.sub(r"[-_.]+", "-", information.stem.rpartition("-")[0]).lower()
         record = information / "RECORD"
         if name not in names or not record.is_file():
             continue
@@ -76,6 +84,42 @@ def take_out(prefix: Path, names: list[str]) -> None:
             if prefix in file.parents:
                 file.unlink(missing_ok=True)
         shutil.rmtree(information)
+
+
+def put_back(edits: Path, prefix: Path) -> None:
+    """Lay the files that were changed after the installation over the installed ones, with their times."""
+    for folder, _, files in os.walk(edits):
+        target = prefix / Path(folder).relative_to(edits)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            (target / name).unlink(missing_ok=True)
+            shutil.copy2(Path(folder, name), target / name, follow_symlinks=False)
+
+
+def compile_modules(prefix: Path) -> None:
+    """Make the byte code that no archive has, in one process: what another has loaded changes how it is written."""
+    python = prefix / "bin" / "python"
+    if python.exists():
+        environ = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+        subprocess.run([python, "-s", "-S", "-B", "-c", COMPILE], env=environ, cwd=prefix, check=False)
+
+
+def move_out(prefix: Path, root: Path) -> None:
+    """Move the prefix below `root`, where the folders above it are as they are here: so one step copies them all.
+
+    Builders give a folder that they make for what they copy the present time.
+    """
+    above = root.joinpath(*prefix.parts[1:-1])
+    above.mkdir(parents=True)
+    shutil.move(str(prefix), str(above / prefix.name))
+    for folder in (above, *above.parents):
+        if root not in (folder, *folder.parents):
+            break
+        here = Path("/", folder.relative_to(root))
+        # The plain user of the evaluation must come through, also where it is the home of root.
+        folder.chmod(here.stat().st_mode & 0o7777 | 0o111)
+        os.chown(folder, here.stat().st_uid, here.stat().st_gid)
+        os.utime(folder, (EPOCH, EPOCH))
 
 
 def settle(prefix: Path, *, started: float) -> None:
@@ -113,7 +157,11 @@ def main() -> None:
     asyncio.run(work)
     tidy(prefix, plan["packages"])
     take_out(prefix, plan["replaced"])
+    put_back(HERE / "edits", prefix)
+    settle(prefix, started=started)  # before compiling, which for old Pythons states the time of the source
+    compile_modules(prefix)
     settle(prefix, started=started)
+    move_out(prefix, Path(plan["root"]))
 
 
 if __name__ == "__main__":

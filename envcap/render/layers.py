@@ -52,19 +52,18 @@ def installation_of(lock: Lock) -> Installation:
     )
 
 
-def layer_files(lock: Lock) -> list[ContextFile]:
+def layer_files(packages: list[Package]) -> list[ContextFile]:
     """List the archives, in the order of their layers."""
     return [
         ContextFile(path=_path(number, layer), wheels=tuple(package.wheel.sha256 for package in layer.packages))
-        for number, layer in enumerate(_plan(lock.packages), 1)
+        for number, layer in enumerate(_plan(packages), 1)
     ]
 
 
-def layer_steps(lock: Lock) -> list[tuple[list[str], str]]:
+def layer_steps(packages: list[Package]) -> list[tuple[list[str], str]]:
     """Give for each layer the lines of its comment, and the arguments of its ADD."""
     return [
-        (_comment(layer), exec_form([_path(number, layer), "/"]))
-        for number, layer in enumerate(_plan(lock.packages), 1)
+        (_comment(layer), exec_form([_path(number, layer), "/"])) for number, layer in enumerate(_plan(packages), 1)
     ]
 
 

@@ -78,12 +78,6 @@ def test_the_environment_names_the_prefix(conda_lock: Lock) -> None:
     assert "VIRTUAL_ENV" not in environment
 
 
-def test_the_home_of_root_is_opened_only_where_the_prefix_is_in_it(conda_lock: Lock) -> None:
-    opened = b'RUN ["chmod", "a+x", "/root"]'
-    assert opened in (files_of(with_prefix(conda_lock, path="/root/miniconda3"))["Dockerfile"].content or b"")
-    assert opened not in (files_of(conda_lock)["Dockerfile"].content or b"")
-
-
 def test_what_cannot_be_built_is_told(conda_lock: Lock) -> None:
     with pytest.raises(NotRunError, match="empty whenever a container starts"):
         files_of(with_prefix(conda_lock, path="/tmp/env"))

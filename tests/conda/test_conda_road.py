@@ -50,7 +50,7 @@ def test_the_number_of_a_conda_environment_comes_back(
 
     def ok(*words: str) -> Any:
         done = envcap(project, prefix, *words)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
     frozen = ok("freeze", "--repeat", "1", "--json", "--", "python", "evaluate.py")["frozen"]
@@ -72,6 +72,9 @@ def test_the_number_of_a_conda_environment_comes_back(
     assert len(verified["checks"]) == 5
 
     client = docker.from_env()
+    layers = client.images.get(built["image"]["reference"]).attrs["RootFS"]["Layers"]
+    ok("build", "--engine", "docker", "--no-cache", "--json")
+    assert client.images.get(built["image"]["reference"]).attrs["RootFS"]["Layers"] == layers
     ask = ["sh", "-c", f"cat {prefix}/conda-meta/shapes-*.json; {prefix}/bin/shapes; find / -xdev -name '*rattler*'"]
     said = client.containers.run(built["image"]["reference"], ask, remove=True, user="0", network_mode="none").decode()
     client.close()
