@@ -75,6 +75,23 @@ def changes_since(project: Path, code: Code, store: Store) -> list[str]:
     return changes if present else []
 
 
+def archived_files(code: Code, store: Store) -> dict[str, bytes | str]:
+    """Give the frozen files by path: their bytes, or where a link leads as text; empty where the archive is gone."""
+    archive = store.find(code.archive, CODE_ARCHIVE)
+    files: dict[str, bytes | str] = {}
+    if archive is None:
+        return files
+    with tarfile.open(archive) as members:
+        for member in members:
+            name = member.name.removeprefix(f"{CODE_FOLDER}/")
+            stream = members.extractfile(member) if member.isfile() else None
+            if stream is not None:
+                files[name] = stream.read()
+            elif member.issym():
+                files[name] = member.linkname
+    return files
+
+
 def require_frozen_code(project: Path, code: Code, store: Store) -> None:
     """Raise RefusedError, naming the files, when the working tree is not what was frozen."""
     changes = changes_since(project, code, store)
