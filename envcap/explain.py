@@ -122,8 +122,8 @@ def _compared(one: _Rerun, other: _Rerun, *, is_steady: bool) -> tuple[str, str]
 
 def _not_applied(case: Case, knob: Knob) -> str:
     """Ask the environment whether the knob reaches it; give why it does not, empty where it does."""
-    if knob.asks == "nothing":
-        return ""
+    if knob.impossible or knob.asks == "nothing":
+        return knob.impossible
     gpus = case.task.gpus
     task = numerics_task(gpus=gpus) if knob.asks == "numerics" else probe.probe_task(gpus=gpus)
     facts, numerics = None, None

@@ -85,13 +85,19 @@ _BY_HINT: Mapping[HintKind, tuple[str, int]] = {
     "timezone": ("timezone", 15),
     "clock": ("clock", 14),
     "cores": ("threads", 20),
+    "input": ("data", 30),
 }
+_EQUAL = {"timezone": (-25, {"timezone"}), "locale": (-20, {"locale", "encoding"}), "threads": (-12, {"cores"})}
 _BY_GAP = {"data": ("data", 40), "evaluation.network": ("data", 25), "system.environment": ("variable", 40)}
 _MOST_LISTED = 4
 
 
-def clues_of_differences(differences: Iterable[Difference]) -> Iterator[Clue]:
-    """Read the environment inside against the frozen one."""
+def clues_of_differences(differences: list[Difference]) -> Iterator[Clue]:
+    """Read the environment inside against the frozen one. What is equal on both sides speaks against its suspect."""
+    subjects = {one.subject for one in differences}
+    for suspect, (points, needed) in _EQUAL.items():
+        if not subjects & needed:
+            yield Clue(suspect, points, "equal on both sides")
     for one in differences:
         shown = f"{one.area} `{one.subject}`: frozen {one.first}, inside {one.second}"
         if one.area == "settings":

@@ -7,7 +7,7 @@ from typing import Literal
 from envcap.model.struct import Data
 
 HintKind = Literal[
-    "variable", "randomness", "hash order", "listing", "locale", "encoding", "timezone", "clock", "cores"
+    "variable", "randomness", "hash order", "listing", "locale", "encoding", "timezone", "clock", "cores", "input"
 ]
 
 _UNORDERED_IS_FINE = {"sorted", "len", "min", "max", "any", "all", "set", "frozenset", "Counter"}
@@ -18,6 +18,11 @@ _RANDOM = {
 }  # fmt: skip
 _SEEDED = {"seed", "manual_seed", "set_random_seed", "seed_everything", "set_seed"}
 _GENERATORS = {"default_rng", "RandomState", "Random"}  # unseeded without an argument
+_READERS = {
+    "open", "Path", "read_csv", "read_json", "read_table", "read_parquet", "read_excel", "load", "loadtxt", "genfromtxt",
+    "imread", "urlopen", "urlretrieve", "get", "load_dataset",
+}  # fmt: skip
+_OUTSIDE = ("/", "~", "..", "http://", "https://", "s3://", "gs://")
 _BY_NAME: Mapping[str, HintKind] = {
     "setlocale": "locale", "format_string": "locale", "strcoll": "locale", "strxfrm": "locale", "localeconv": "locale",
     "getpreferredencoding": "encoding",
@@ -79,6 +84,8 @@ def _look_at(node: ast.AST, parent: ast.AST, *, seeded: bool) -> Iterator[tuple[
         yield "hash order", "hash" if name == "hash" else "a set"
     if not isinstance(node, ast.Call):
         return
+    if name in _READERS and _first_text(node).startswith(_OUTSIDE):
+        yield "input", f"`{_first_text(node)}`, which is outside the project"
     if name in _LISTING and not is_sorted:
         yield "listing", name
     if name in _BY_NAME:
@@ -97,6 +104,11 @@ def _owner(call: ast.Call) -> str:
     """Give the word before the last dot of what is called."""
     value = call.func.value if isinstance(call.func, ast.Attribute) else None
     return value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+
+
+def _first_text(call: ast.Call) -> str:
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 
 
 def _is_text_without_encoding(call: ast.Call) -> bool:

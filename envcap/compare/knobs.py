@@ -25,6 +25,7 @@ class Knob(Data, frozen=True, kw_only=True):
     cpus: int | None = None
     expected: dict[str, str] = {}  # `timezone` -> `Europe/Berlin`; see `what_applies`
     asks: str = "nothing"  # `probe`, `numerics` or `nothing`: where `expected` is read
+    impossible: str = ""  # why it cannot even be tried
     compares: bool = False  # not the frozen value is asked for: two settings are compared with each other
     other: dict[str, str] = {}  # the second setting then
 
@@ -82,14 +83,18 @@ def _kernel(frozen: Numerics, observed: Numerics) -> list[Knob]:
 def _instruction_sets(frozen: Numerics, observed: Numerics) -> list[Knob]:
     """Mask what was not there when it was frozen. What is missing now cannot be given back."""
     masked = sorted(set(observed.features) - set(frozen.features))
-    environment = {"NPY_DISABLE_CPU_FEATURES": " ".join(masked)} if masked else {"NPY_DISABLE_CPU_FEATURES": ""}
+    lacking = sorted(set(frozen.features) - set(observed.features))
+    environment = {"NPY_DISABLE_CPU_FEATURES": " ".join(masked)} if masked else {}
     capability = frozen.settings.get("torch cpu capability", "")
     if capability in _TORCH_CAPABILITIES and capability != observed.settings.get("torch cpu capability"):
         environment["ATEN_CPU_CAPABILITY"] = _TORCH_CAPABILITIES[capability]
+    if not environment and not lacking:
+        return []
     return [
         Knob(
             suspect="simd",
-            words=" ".join(f"{name}='{value}'" for name, value in environment.items()),
+            impossible=f"this processor has no {' '.join(lacking)}, which the frozen one had" if lacking else "",
+            words=" ".join(f"{name}='{value}'" for name, value in environment.items()) or "the frozen instruction sets",
             environment=environment,
             asks="numerics",
             expected={"features": " ".join(frozen.features)},
