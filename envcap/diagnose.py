@@ -1,8 +1,6 @@
 """Diagnose: why outputs did not come back to the bit. Gathers what is known of both sides and ranks the causes."""
 
-import hashlib
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,10 +33,9 @@ from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.verdict import Check, Finding, Verdict
-from envcap.project.code import archived_files
+from envcap.project.code import archived_code
 from envcap.store import Store
 
-_MOST_SOURCES, _LARGEST_SOURCE = 500, 1 << 20  # files, bytes
 _UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Universal", "Zulu", "GMT", "Etc/GMT"}
 
 
@@ -61,13 +58,13 @@ def find_causes(case: Case, *, tell: Tell) -> list[Cause]:
     """List what may have caused the difference, the likeliest first; empty where nothing speaks for anything."""
     tell(Progress(kind="step", text="looking for what may have caused the difference"))
     lock = case.lock
-    code = archived_files(lock.code, case.store)
-    inside = _look_inside(case, list(code))
+    code = archived_code(lock.code, case.store)
+    inside = _look_inside(case, list(code.digests))
     differences = _differences(lock, case.facts, inside)
     symptoms = find_symptoms(case)
-    hints = hints_of(_sources(code))
+    hints = hints_of(code.sources)
     recorded = {*lock.system.environment, *(one.subject for one in hints if is_recorded_unasked(one.subject))}
-    code_changes = changed_inside(_digests(code), inside.files) if inside is not None else []
+    code_changes = changed_inside(code.digests, inside.files) if inside is not None else []
     clues = [
         *clues_of_lock(lock.gaps, lock.derivation, code_changes=code_changes),
         *clues_of_differences(differences),
@@ -131,20 +128,3 @@ def _differences(lock: Lock, facts: Facts, inside: Inside | None) -> list[Differ
         if one.area not in {"packages", "conda"}  # the findings know which of them belong into the image
         and not (one.subject == "timezone" and {one.first, one.second} <= _UTC)
     ]
-
-
-def _sources(code: Mapping[str, bytes | str]) -> dict[str, str]:
-    """Give the Python sources of the frozen code, as many as can be looked at in a moment."""
-    sources = {
-        path: content.decode(errors="replace")
-        for path, content in sorted(code.items())
-        if path.endswith(".py") and isinstance(content, bytes) and len(content) <= _LARGEST_SOURCE
-    }
-    return dict(list(sources.items())[:_MOST_SOURCES])
-
-
-def _digests(code: Mapping[str, bytes | str]) -> dict[str, str]:
-    return {
-        path: f"link:{content}" if isinstance(content, str) else hashlib.sha256(content).hexdigest()
-        for path, content in code.items()
-    }

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from envcap.compare.conclusion import conclude
-from envcap.compare.knobs import Knob, knobs_for, what_applies
+from envcap.compare.knobs import HASH_SEED, Knob, knobs_for, what_applies
 from envcap.diagnose import Case
 from envcap.errors import NotRunError, RefusedError
 from envcap.judge import Returned, judge_outputs
-from envcap.model.cause import Cause, Trial
+from envcap.model.cause import Cause, Trial, TrialOutcome
 from envcap.model.image import Task
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.verdict import Check, Verdict
@@ -19,7 +19,7 @@ from envcap.numerics.measure import numerics_task, read_outcome
 from envcap.probe import inside as probe
 
 MOST_RERUNS = 8
-_BETTER = [Verdict.DIFFERENT, Verdict.INCONCLUSIVE, Verdict.EQUIVALENT, Verdict.IDENTICAL]
+_CAME_BACK = {Verdict.EQUIVALENT, Verdict.IDENTICAL}
 
 
 class _Rerun(NamedTuple):
@@ -33,7 +33,10 @@ def try_causes(case: Case, causes: list[Cause], verdict: Verdict, *, tell: Tell)
     """Rerun, first without any change and then with one knob for each cause, at most `MOST_RERUNS` runs in all."""
     lock = case.lock
     first = _Rerun(verdict, _outputs(case.checks))
-    control = _rerun(case, case.task, "nothing changed", number=1, tell=tell)
+    try:
+        control = _rerun(case, case.task, "nothing changed", number=1, tell=tell)
+    except NotRunError as error:  # the verdict stands: only the question why stays open
+        return [_trial("randomness", "nothing changed", "not applied", error.message, 1)]
     is_steady = control.outputs == first.outputs
     knobs = knobs_for(causes, lock=lock, facts=case.facts, frozen=lock.numerics, observed=case.numerics)
     knobs = _with_hash_seed(knobs, case, is_steady=is_steady)
@@ -54,19 +57,18 @@ def _with_hash_seed(knobs: list[Knob], case: Case, *, is_steady: bool) -> list[K
         return knobs
     if "PYTHONHASHSEED" in case.lock.system.environment:
         return knobs
-    seed = {"PYTHONHASHSEED": "0"}
-    return [
-        Knob(suspect="hash seed", words="PYTHONHASHSEED=0, twice", environment=seed, other=seed, compares=True),
-        *knobs,
-    ]
+    return [HASH_SEED, *knobs]
 
 
 def _control_trial(*, is_steady: bool) -> Trial:
     if is_steady:
-        outcome, detail = "no change", "the same run again gave the same outputs"
-    else:
-        outcome, detail = "confirmed", "the same run again, with nothing changed, gave other outputs"
-    return Trial(suspect="randomness", knob="nothing changed", outcome=outcome, detail=detail, runs=1)  # type: ignore[arg-type]
+        return _trial("randomness", "nothing changed", "no change", "the same run again gave the same outputs", 1)
+    detail = "the same run again, with nothing changed, gave other outputs"
+    return _trial("randomness", "nothing changed", "confirmed", detail, 1)
+
+
+def _trial(suspect: str, knob: str, outcome: TrialOutcome, detail: str, runs: int) -> Trial:
+    return Trial(suspect=suspect, knob=knob, outcome=outcome, detail=detail, runs=runs)
 
 
 def _without_double_claims(trials: list[Trial]) -> list[Trial]:
@@ -77,29 +79,31 @@ def _without_double_claims(trials: list[Trial]) -> list[Trial]:
 
 
 def _try(case: Case, knob: Knob, first: _Rerun, *, is_steady: bool, number: int, tell: Tell) -> Trial:
-    def trial(outcome: str, detail: str, runs: int) -> Trial:
-        return Trial(suspect=knob.suspect, knob=knob.words, outcome=outcome, detail=detail, runs=runs)  # type: ignore[arg-type]
+    reason = _not_applied(case, knob)
+    if reason:
+        return _trial(knob.suspect, knob.words, "not applied", reason, 0)
+    settings = [knob.environment]
+    if knob.compares:
+        settings.append(knob.other if is_steady else knob.environment)
+    reruns: list[_Rerun] = []
+    for setting in settings:
+        task = _with(case.task, knob, setting)
+        try:
+            reruns.append(_rerun(case, task, knob.words, number=number + len(reruns), tell=tell))
+        except NotRunError as error:
+            return _trial(knob.suspect, knob.words, "not applied", error.message, len(reruns) + 1)
+    if knob.compares:
+        outcome, detail = _compared(*reruns, is_steady=is_steady)
+    else:
+        outcome, detail = _outcome(knob, reruns[0], first, is_steady=is_steady)
+    return _trial(knob.suspect, knob.words, outcome, detail, len(reruns))
 
-    refused = _not_applied(case, knob)
-    if refused:
-        return trial("not applied", refused, 0)
-    runs = 0
-    try:
-        runs += 1
-        one = _rerun(case, _with(case.task, knob, knob.environment), knob.words, number=number, tell=tell)
-        if not knob.compares:
-            return trial(*_outcome(knob, one, first, is_steady=is_steady), runs)
-        second = knob.environment if not is_steady else knob.other
-        runs += 1
-        other = _rerun(case, _with(case.task, knob, second), knob.words, number=number + 1, tell=tell)
-    except NotRunError as error:
-        return trial("not applied", error.message, runs)
-    return trial(*_compared(one, other, is_steady=is_steady), runs)
 
-
-def _outcome(knob: Knob, rerun: _Rerun, first: _Rerun, *, is_steady: bool) -> tuple[str, str]:
+def _outcome(knob: Knob, rerun: _Rerun, first: _Rerun, *, is_steady: bool) -> tuple[TrialOutcome, str]:
     """Say what one rerun with a knob shows, against the first run."""
-    if _BETTER.index(rerun.verdict) > _BETTER.index(first.verdict):
+    # Where runs vary, one that is near enough proves nothing.
+    enough = _CAME_BACK if is_steady else {Verdict.IDENTICAL}
+    if rerun.verdict in enough and rerun.verdict is not first.verdict:
         return "confirmed", f"with {knob.words} the frozen outputs came back: {rerun.verdict.value}"
     if rerun.outputs == first.outputs:
         return "no change", f"with {knob.words} nothing changed"
@@ -108,7 +112,7 @@ def _outcome(knob: Knob, rerun: _Rerun, first: _Rerun, *, is_steady: bool) -> tu
     return "changed", f"with {knob.words} the outputs changed, but the frozen ones did not come back"
 
 
-def _compared(one: _Rerun, other: _Rerun, *, is_steady: bool) -> tuple[str, str]:
+def _compared(one: _Rerun, other: _Rerun, *, is_steady: bool) -> tuple[TrialOutcome, str]:
     """Say what two reruns show: with one hash seed where runs vary, with two where they seemed not to."""
     is_same = one.outputs == other.outputs
     if not is_steady:

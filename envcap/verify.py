@@ -24,7 +24,7 @@ from envcap.evaluate.watch import hook_source
 from envcap.explain import try_causes
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
-from envcap.model.cause import Cause
+from envcap.model.cause import Cause, Trial
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
@@ -93,7 +93,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             ]
             verdict, reasons = conclude(checks, findings)
             case = Case(engine, image, lock, task, lock_store(project), facts, numerics, runs, checks, findings)
-            causes = _causes(case, verdict, explain=request.explain, tell=tell)
+            causes, trials = _causes(case, verdict, explain=request.explain, tell=tell)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
@@ -103,6 +103,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             checks=checks,
             findings=findings,
             causes=causes,
+            trials=trials,
             gaps=[*lock.gaps, *numerics_gaps],
             notes=list(engine.not_rebuilt),
             engine=engine.name,
@@ -134,14 +135,15 @@ def _run(
     return Returned(folder=results, stdout=outcome.stdout, events=outcome.events)
 
 
-def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> list[Cause]:
+def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple[list[Cause], list[Trial]]:
     """Say why the outputs did not come back to the bit, where they did not; with `explain` after trying it."""
     if verdict is Verdict.IDENTICAL:
-        return []
+        return [], []
     causes = find_causes(case, tell=tell)
     if not explain or verdict is Verdict.REFUSED:  # what is in the image is known to be wrong: nothing to try
-        return causes
-    return with_trials(causes, try_causes(case, causes, verdict, tell=tell))
+        return causes, []
+    trials = try_causes(case, causes, verdict, tell=tell)
+    return with_trials(causes, trials), trials
 
 
 def _require_frozen_data(project: Path, lock: Lock) -> None:

@@ -45,7 +45,7 @@ def _cause(key: str, clues: list[Clue]) -> Cause:
 
 
 def with_trials(causes: list[Cause], trials: list[Trial]) -> list[Cause]:
-    """Add what the reruns showed: a confirmed cause comes first, one that its knob did not move comes last."""
+    """Weigh in what the reruns showed: a confirmed cause comes first, one that its knob did not move comes last."""
     known = {cause.key for cause in causes}
     found = [_cause(trial.suspect, []) for trial in trials if trial.suspect not in known and _is_confirmed(trial)]
     tried = [_with_trials(cause, [one for one in trials if one.suspect == cause.key]) for cause in [*causes, *found]]
@@ -59,7 +59,7 @@ def _with_trials(cause: Cause, trials: list[Trial]) -> Cause:
         strength = "confirmed"
     elif outcomes == {"no change"}:
         strength = "excluded"
-    return replace(cause, strength=strength, trials=trials)
+    return replace(cause, strength=strength)
 
 
 def _is_confirmed(trial: Trial) -> bool:

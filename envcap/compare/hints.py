@@ -19,8 +19,8 @@ _RANDOM = {
 _SEEDED = {"seed", "manual_seed", "set_random_seed", "seed_everything", "set_seed"}
 _GENERATORS = {"default_rng", "RandomState", "Random"}  # unseeded without an argument
 _READERS = {
-    "open", "Path", "read_csv", "read_json", "read_table", "read_parquet", "read_excel", "load", "loadtxt", "genfromtxt",
-    "imread", "urlopen", "urlretrieve", "get", "load_dataset",
+    "open", "Path", "read_csv", "read_json", "read_table", "read_parquet", "read_excel", "load", "loadtxt",
+    "genfromtxt", "imread", "urlopen", "urlretrieve", "get", "load_dataset",
 }  # fmt: skip
 _OUTSIDE = ("/", "~", "..", "http://", "https://", "s3://", "gs://")
 _BY_NAME: Mapping[str, HintKind] = {

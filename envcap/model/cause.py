@@ -7,13 +7,16 @@ from envcap.model.struct import Data
 # `confirmed` and `excluded` only a rerun can say; the other three are how much speaks for it, most first.
 Strength = Literal["confirmed", "strong", "likely", "possible", "excluded"]
 
+# `changed`: other outputs, but not the frozen ones; that alone proves nothing.
+TrialOutcome = Literal["confirmed", "changed", "no change", "not applied"]
+
 
 class Trial(Data, frozen=True, kw_only=True):
     """One thing that `verify --explain` changed, and what the outputs did."""
 
     suspect: str  # the key of the cause that it asks about
     knob: str  # what was changed, in words
-    outcome: Literal["confirmed", "changed", "no change", "not applied"]
+    outcome: TrialOutcome
     detail: str
     runs: int  # that it took
 
@@ -28,4 +31,3 @@ class Cause(Data, frozen=True, kw_only=True):
     evidence: list[str]
     confirm: str  # what would confirm it
     remedy: str  # what to do about it
-    trials: list[Trial] = []

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from envcap.model.cause import Cause
+from envcap.model.cause import Cause, Trial
 from envcap.model.evaluation import Kind, Metric
 from envcap.model.gap import Gap
 from envcap.model.struct import Data
@@ -86,6 +86,7 @@ class Judgement(Data, frozen=True, kw_only=True):
     checks: list[Check] = []
     findings: list[Finding] = []
     causes: list[Cause] = []  # of a difference, the likeliest first
+    trials: list[Trial] = []  # what `--explain` tried, in that order
     gaps: list[Gap] = []
     notes: list[str] = []  # what this verdict does not cover
     engine: str = ""

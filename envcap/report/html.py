@@ -45,6 +45,7 @@ def html_document(judgement: Judgement, lock: Lock | None, *, name: str) -> str:
         strips=[(output, strip) for output, strip in strips if strip is not None],
         width=WIDTH,
         unknown=UNKNOWN,
+        suspects=[cause.key for cause in judgement.causes],
         asked_why=judgement.verdict in WITH_CAUSES,
         facts=_facts(judgement, lock),
         lock_name=f"pylock.{name}.toml",

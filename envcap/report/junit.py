@@ -18,7 +18,7 @@ def junit_document(judgement: Judgement, *, name: str) -> str:
     explained = any(check.judged and check.verdict is judgement.verdict for check in judgement.checks)
     if not explained:  # the verdict comes from elsewhere than a check
         _add_case(suite, "verdict", judgement.verdict, "; ".join(judgement.reasons))
-    if judgement.causes:
+    if judgement.causes or judgement.trials:
         output = ElementTree.SubElement(suite, "system-out")
         output.text = "\n".join(map(plain, ["Why, the likeliest first:", *why_summary(judgement)]))
     for word, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):

@@ -1,6 +1,6 @@
 """Why outputs differ, as text for people."""
 
-from envcap.model.cause import Cause
+from envcap.model.cause import Cause, Trial
 from envcap.model.verdict import Judgement, Verdict
 
 _MOST_TOLD = 3  # in full; of the others the title alone
@@ -14,20 +14,27 @@ UNKNOWN = (
 def why_lines(judgement: Judgement) -> list[str]:
     """Give the ranked causes with their evidence, and what reruns showed; nothing where there was nothing to ask."""
     if not judgement.causes:
-        return [f"Why: {UNKNOWN}", ""] if judgement.verdict in WITH_CAUSES else []
+        if judgement.verdict not in WITH_CAUSES:
+            return []
+        return [f"Why: {UNKNOWN}", *_tried_lines(judgement.trials), ""]
     told, others = judgement.causes[:_MOST_TOLD], judgement.causes[_MOST_TOLD:]
     lines = ["Why, the likeliest first:"]
     for number, cause in enumerate(told, 1):
-        lines += _cause_lines(number, cause)
+        lines += _cause_lines(number, cause, [one for one in judgement.trials if one.suspect == cause.key])
     if others:
         lines.append(f"  also: {'; '.join(f'{cause.title} ({cause.strength})' for cause in others)}")
-    return [*lines, ""]
+    known = {cause.key for cause in told}
+    return [*lines, *_tried_lines([trial for trial in judgement.trials if trial.suspect not in known]), ""]
 
 
-def _cause_lines(number: int, cause: Cause) -> list[str]:
+def _tried_lines(trials: list[Trial]) -> list[str]:
+    return [f"  tried besides: {trial.detail}" for trial in trials]
+
+
+def _cause_lines(number: int, cause: Cause, trials: list[Trial]) -> list[str]:
     lines = [f"  {number}. {cause.title} ({cause.strength})"]
     lines += [f"     {text}" for text in cause.evidence]
-    lines += [f"     tried: {trial.detail}" for trial in cause.trials]
+    lines += [f"     tried: {trial.detail}" for trial in trials]
     if cause.strength == "excluded":
         return lines
     if cause.strength != "confirmed":
@@ -36,8 +43,6 @@ def _cause_lines(number: int, cause: Cause) -> list[str]:
 
 
 def why_summary(judgement: Judgement) -> list[str]:
-    """Give the causes in one line each, for reports of tests."""
-    return [
-        f"{cause.title} ({cause.strength}): {'; '.join([*cause.evidence, *(trial.detail for trial in cause.trials)])}"
-        for cause in judgement.causes
-    ]
+    """Give each cause in one line, and what was tried, for reports of tests."""
+    causes = [f"{cause.title} ({cause.strength}): {'; '.join(cause.evidence)}" for cause in judgement.causes]
+    return [*causes, *(f"tried: {trial.detail}" for trial in judgement.trials)]

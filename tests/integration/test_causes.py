@@ -1,7 +1,6 @@
 """One thing is changed at a time, for real, and the first cause that verify names must be the right one."""
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -88,7 +87,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
             engine.variables, engine.cpus = variables, cpus
             return engine
 
-        monkeypatch.setitem(ENGINES, "venv", opened)  # type: ignore[arg-type]
+        monkeypatch.setitem(ENGINES, "venv", opened)
         request = VerifyRequest(project=project, engine="venv", **more)
         judgement, _ = verify(request, tell=say_nothing)
         return judgement
