@@ -4,10 +4,10 @@ from envcap.model.cause import Cause, Trial
 from envcap.model.verdict import Judgement, Verdict
 
 _MOST_TOLD = 3  # in full; of the others the title alone
-WITH_CAUSES = {Verdict.EQUIVALENT, Verdict.DIFFERENT, Verdict.INCONCLUSIVE}
+WITH_CAUSES = {Verdict.DIFFERENT, Verdict.INCONCLUSIVE}  # where not knowing why is worth a sentence
 UNKNOWN = (
-    "nothing that envcap looks at speaks for a cause: code, packages, interpreter, libraries, processor, threads, "
-    "locale, time zone and recorded variables are as frozen, as far as they are known"
+    "nothing that envcap looks at speaks for a cause: no difference that matters was found in code, packages, "
+    "interpreter, libraries, processor, threads, locale, time zone and recorded variables"
 )
 
 
