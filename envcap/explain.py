@@ -88,8 +88,9 @@ def _try(case: Case, knob: Knob, first: _Rerun, *, is_steady: bool, number: int,
     reruns: list[_Rerun] = []
     for setting in settings:
         task = _with(case.task, knob, setting)
+        words = f"PYTHONHASHSEED={setting['PYTHONHASHSEED']}" if knob.compares else knob.words
         try:
-            reruns.append(_rerun(case, task, knob.words, number=number + len(reruns), tell=tell))
+            reruns.append(_rerun(case, task, words, number=number + len(reruns), tell=tell))
         except NotRunError as error:
             return _trial(knob.suspect, knob.words, "not applied", error.message, len(reruns) + 1)
     if knob.compares:
