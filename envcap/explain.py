@@ -40,7 +40,9 @@ def try_causes(case: Case, causes: list[Cause], verdict: Verdict, *, tell: Tell)
     is_steady = control.outputs == first.outputs
     knobs = knobs_for(causes, lock=lock, facts=case.facts, frozen=lock.numerics, observed=case.numerics)
     knobs = _with_hash_seed(knobs, case, is_steady=is_steady)
-    trials = [_control_trial(is_steady=is_steady)]
+    # Two runs at two times ask about the clock as much as about chance.
+    by_clock = bool(causes) and causes[0].key == "clock"
+    trials = [_control_trial("clock" if by_clock else "randomness", is_steady=is_steady)]
     used = 1
     for knob in knobs:
         needed = 2 if knob.compares else 1
@@ -60,11 +62,11 @@ def _with_hash_seed(knobs: list[Knob], case: Case, *, is_steady: bool) -> list[K
     return [HASH_SEED, *knobs]
 
 
-def _control_trial(*, is_steady: bool) -> Trial:
+def _control_trial(suspect: str, *, is_steady: bool) -> Trial:
     if is_steady:
-        return _trial("randomness", "nothing changed", "no change", "the same run again gave the same outputs", 1)
+        return _trial(suspect, "nothing changed", "no change", "the same run again gave the same outputs", 1)
     detail = "the same run again, with nothing changed, gave other outputs"
-    return _trial("randomness", "nothing changed", "confirmed", detail, 1)
+    return _trial(suspect, "nothing changed", "confirmed", detail, 1)
 
 
 def _trial(suspect: str, knob: str, outcome: TrialOutcome, detail: str, runs: int) -> Trial:
@@ -75,7 +77,7 @@ def _without_double_claims(trials: list[Trial]) -> list[Trial]:
     """Take back that runs vary by themselves where the hash seed explains it."""
     if not any(trial.suspect == "hash seed" and trial.outcome == "confirmed" for trial in trials):
         return trials
-    return [replace(one, outcome="changed") if one.suspect == "randomness" else one for one in trials]
+    return [replace(one, outcome="changed") if one.suspect in {"randomness", "clock"} else one for one in trials]
 
 
 def _try(case: Case, knob: Knob, first: _Rerun, *, is_steady: bool, number: int, tell: Tell) -> Trial:

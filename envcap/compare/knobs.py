@@ -49,7 +49,7 @@ def knobs_for(causes: list[Cause], *, lock: Lock, facts: Facts, frozen: Numerics
         elif cause.key == "simd":
             found += _instruction_sets(frozen, observed)
         elif cause.key == "threads":
-            found += _threads(lock, facts)
+            found += _threads(lock, facts, observed)
         elif cause.key == "locale":
             found += _locale(lock, facts)
         elif cause.key == "timezone":
@@ -103,12 +103,15 @@ def _instruction_sets(frozen: Numerics, observed: Numerics) -> list[Knob]:
     ]
 
 
-def _threads(lock: Lock, facts: Facts) -> list[Knob]:
-    """Set the frozen number of threads; where that is the present one, one thread, which may change the result too."""
+def _threads(lock: Lock, facts: Facts, observed: Numerics) -> list[Knob]:
+    """Set the frozen number of threads. With fewer processors than that, the libraries are asked whether they obey."""
     recorded = lock.system.environment.get("OMP_NUM_THREADS", "")
     threads = int(recorded) if recorded.isdigit() else lock.hardware.cores
     environment = dict.fromkeys(_THREADS, str(threads))
     words = f"OMP_NUM_THREADS={threads} and its kin"
+    if not observed.libraries and facts.hardware.cores < threads:
+        lack = f"there are {facts.hardware.cores} processors here, and {threads} when it was frozen"
+        return [Knob(suspect="threads", words=words, impossible=lack)]
     if facts.hardware.cores >= threads:
         return [Knob(suspect="threads", words=words, environment=environment, cpus=threads)]
     return [
