@@ -1,6 +1,7 @@
 """What the frozen code itself may depend on: read from its sources, which are parsed and never run. Pure."""
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -48,8 +49,10 @@ def hints_of(sources: Mapping[str, str]) -> list[Hint]:
     trees = {}
     for path, source in sorted(sources.items()):
         try:
-            trees[path] = ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError):  # noqa: PERF203  (one bad file must not hide the others)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the parser, about how others write
+                trees[path] = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # noqa: PERF203  (one bad file must not hide the others)
             continue
     seeded = any(_name_of(node) in _SEEDED for tree in trees.values() for node in ast.walk(tree))
     found: dict[Hint, None] = {}

@@ -108,6 +108,8 @@ def test_what_code_depends_on(source: str, kind: str, subject: str) -> None:
         "import os\nos.environ['SCALE'] = '1'\n",
         "x = open('rows.csv', encoding='utf-8')\n",
         "this is no Python\n",
+        "x = '\\d'\n",
+        "(" * 5000,
         "\0",
     ],
 )
