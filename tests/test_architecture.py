@@ -13,7 +13,20 @@ MOST_LINES = 300
 FLOORS = {
     0: {"model", "errors"},
     2: {"probe", "pins", "project", "evaluate", "machine", "render", "engines", "numerics", "compare", "report"},
-    3: {"freeze", "build", "verify", "judge", "diff", "show", "export", "doctor", "upgrade", "libraries"},
+    3: {
+        "freeze",
+        "build",
+        "verify",
+        "judge",
+        "diff",
+        "show",
+        "export",
+        "doctor",
+        "upgrade",
+        "libraries",
+        "diagnose",
+        "explain",
+    },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }
 ROOMS = 2  # here each folder is a room of its own, and no room knows another

@@ -57,7 +57,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         working_dir=WORK,
         user=f"{OWNER}:{OWNER}",
         mounts=mounts,
-        environment={} if task.hook is None else {"PYTHONPATH": HOOK_FOLDER},
+        environment={**task.environment, **({} if task.hook is None else {"PYTHONPATH": HOOK_FOLDER})},
         labels=_LABELS,
         network_mode=None if task.network else "none",
         read_only=True,
@@ -67,6 +67,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=_PROCESSES,
+        cpuset_cpus=_processors(client, task.cpus),
         device_requests=_gpu_requests(task.gpus),
         init=True,  # reaps what the evaluation leaves behind, and passes signals on
     )
@@ -100,6 +101,13 @@ def _gpu_requests(gpus: list[str] | None) -> list[DeviceRequest]:
     if not gpus:
         return [DeviceRequest(count=-1, capabilities=[["gpu"]])]
     return [DeviceRequest(device_ids=gpus, capabilities=[["gpu"]])]
+
+
+def _processors(client: docker.DockerClient, wanted: int | None) -> str | None:
+    """Give the first processors as the engine writes them: `0-3`; None for all."""
+    if wanted is None:
+        return None
+    return f"0-{max(1, min(wanted, int(client.info()['NCPU']))) - 1}"
 
 
 def _require_readable(mount: Mount) -> None:

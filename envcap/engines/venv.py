@@ -128,9 +128,11 @@ class VenvEngine:
                 env={
                     **recorded,
                     **_surrounding(folder / "env", scratch),
+                    **task.environment,
                     **({} if task.hook is None else {"PYTHONPATH": str(hook)}),
                 },
                 timeout=task.timeout,
+                cpus=task.cpus,
                 on_line=lambda line: tell(Progress(kind="output", text=line)),
             )
             for output in task.outputs:

@@ -53,6 +53,8 @@ class Task(Data, frozen=True, kw_only=True):
     network: bool = False
     hook: bytes | None = None  # a sitecustomize for every Python of the task, which writes to `events` beside itself
     gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
+    environment: dict[str, str] = {}  # variables that stand in for the recorded ones of the same name, or beside them
+    cpus: int | None = None  # how many processors it sees; None for all, and never more than there are
 
 
 class Outcome(Data, frozen=True, kw_only=True):

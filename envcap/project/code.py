@@ -1,5 +1,6 @@
 """The project's code as one deterministic archive, and what has changed in a working tree since."""
 
+import contextlib
 import hashlib
 import os
 import tarfile
@@ -17,6 +18,7 @@ from envcap.sources import SourceFiles, list_files
 from envcap.store import Store, file_sha256
 
 EPOCH = 315532800  # 1980-01-01, the earliest time that zip files can hold too
+_MOST_SOURCES, _LARGEST_SOURCE = 500, 1 << 20  # files, bytes: what can be read through in a moment
 
 
 class Captured(Data, frozen=True, kw_only=True):
@@ -24,6 +26,13 @@ class Captured(Data, frozen=True, kw_only=True):
 
     code: Code
     gaps: list[Gap]
+
+
+class ArchivedCode(Data, frozen=True, kw_only=True):
+    """The sha256 of each file, or `link:` and where it leads; and the Python sources among them, by path."""
+
+    digests: dict[str, str]
+    sources: dict[str, str]
 
 
 def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
@@ -73,6 +82,25 @@ def changes_since(project: Path, code: Code, store: Store) -> list[str]:
             if _member_fingerprint(members, member) != _fingerprint(path):
                 changes.append(f"`{name}` was changed")
     return changes if present else []
+
+
+def archived_code(code: Code, store: Store) -> ArchivedCode:
+    """Give what the frozen code is made of; nothing where the archive is gone or cannot be read."""
+    archive = store.find(code.archive, CODE_ARCHIVE)
+    digests: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    if archive is None:
+        return ArchivedCode(digests=digests, sources=sources)
+    with contextlib.suppress(tarfile.TarError, OSError), tarfile.open(archive) as members:
+        for member in members:
+            if member.isdir():
+                continue
+            name = member.name.removeprefix(f"{CODE_FOLDER}/")
+            digests[name] = _member_fingerprint(members, member).removeprefix("x").removeprefix("-")
+            stream = members.extractfile(member) if name.endswith(".py") and member.isfile() else None
+            if stream is not None and member.size <= _LARGEST_SOURCE and len(sources) < _MOST_SOURCES:
+                sources[name] = stream.read().decode(errors="replace")
+    return ArchivedCode(digests=digests, sources=sources)
 
 
 def require_frozen_code(project: Path, code: Code, store: Store) -> None:
