@@ -22,7 +22,7 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 from envcap.archives import unpack
 from envcap.errors import NotRunError
 from envcap.model.image import Image, Mount, Outcome, Task
-from envcap.model.layout import CODE_FOLDER, HOOK_EVENTS, HOOK_FILE, OWNER
+from envcap.model.layout import CODE_FOLDER, HOME, HOOK_EVENTS, HOOK_FILE, OWNER
 from envcap.model.progress import Progress, Tell
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
-        tmpfs={"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108  (inside the container)
+        tmpfs=dict.fromkeys(("/tmp", HOME), "rw,exec,nosuid,nodev,mode=1777"),  # noqa: S108  (inside the container)
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=_PROCESSES,
