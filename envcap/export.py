@@ -61,10 +61,7 @@ def export(request: ExportRequest, *, tell: Tell) -> str:
             f"There is no export format `{request.format}`.", hint=f"There is: {', '.join(sorted(formats))}."
         )
     lock, sha256 = lockfile.read(lockfile.lock_path(request.project, request.name))
-    if request.format in RENDERED:
-        text = RENDERED[request.format](lock, sha256)
-    else:
-        text = FORMATS[request.format](lock)
+    text = RENDERED[request.format](lock, sha256) if request.format in RENDERED else FORMATS[request.format](lock)
     for gap in lock.gaps:
         if gap.where in {"packages", "conda"}:
             tell(Progress(kind="notice", text=f"a gap in the lock: {gap.subject}: {gap.reason}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envcap import __version__
 from envcap.errors import NotRunError
-from envcap.model.lock import Lock, OsPackage
+from envcap.model.lock import Lock, OsPackage, Package
 
 if TYPE_CHECKING:
     from cyclonedx.model.bom import Bom
@@ -34,6 +34,7 @@ def _bill(lock: Lock) -> "Bom":
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.tool import ToolRepository
 
     whole = Component(
         name=lock.name,
@@ -42,11 +43,11 @@ def _bill(lock: Lock) -> "Bom":
         properties=[Property(name="envcap:gap", value=f"{gap.where} {gap.subject}: {gap.reason}") for gap in lock.gaps],
     )
     tool = Component(name="envcap", version=__version__, type=ComponentType.APPLICATION, bom_ref="tool:envcap")
-    metadata = BomMetaData(component=whole, timestamp=_moment(lock), tools=[tool])
+    metadata = BomMetaData(component=whole, timestamp=_moment(lock), tools=ToolRepository(components=[tool]))
     # The same lock is the same bill: what is usually drawn at random is told by the code, the base and the packages.
     told = " ".join([lock.created_at, lock.code.archive, *(package.wheel.sha256 for package in lock.packages)])
     bill = Bom(metadata=metadata, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"https://envcap.dev/lock/{told}"))
-    python = {package.name: _python_component(lock, index) for index, package in enumerate(lock.packages)}
+    python = {package.name: _python_component(package) for package in lock.packages}
     others = [_base(lock), *_conda_components(lock), *_os_components(lock)]
     for component in [*python.values(), *others]:
         bill.components.add(component)
@@ -61,15 +62,10 @@ def _moment(lock: Lock) -> datetime:
     return datetime.fromisoformat(lock.created_at.replace("Z", "+00:00"))
 
 
-def _python_component(lock: Lock, index: int) -> "Component":
-    package = lock.packages[index]
-    return _component(
-        package.name,
-        package.version,
-        _url("pypi", package.name, package.version),
-        package.wheel.sha256,
-        package.wheel.url,
-    )
+def _python_component(package: Package) -> "Component":
+    wheel = package.wheel
+    url = _url("pypi", package.name, package.version)
+    return _component(package.name, package.version, url, wheel.sha256, wheel.url)
 
 
 def _conda_components(lock: Lock) -> Iterator["Component"]:
