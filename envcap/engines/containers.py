@@ -39,9 +39,9 @@ _LABELS = {"dev.envcap.task": "1"}
 
 def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) -> "Container":
     """Create it, not started: no network, no capabilities, a read-only root, a plain user, a scratch volume."""
-    # An anonymous volume takes over the image's own content of the folder, owners included: the evaluation can
-    # write beside its code while the root stays read-only, on a remote engine too.
-    mounts = [DockerMount(target=WORK, source="", type="volume")]
+    # An anonymous volume takes over the image's own content of a folder, owners included: the evaluation can
+    # write beside its code and into its home while the root stays read-only, on a remote engine too.
+    mounts = [DockerMount(target=folder, source="", type="volume") for folder in (WORK, HOME)]
     for mount in task.mounts:
         _require_readable(mount)
         target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"
@@ -63,7 +63,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
-        tmpfs=dict.fromkeys(("/tmp", HOME), "rw,exec,nosuid,nodev,mode=1777"),  # noqa: S108  (inside the container)
+        tmpfs={"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108  (inside the container)
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=_PROCESSES,

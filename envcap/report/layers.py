@@ -12,15 +12,16 @@ _LONGEST = 90  # characters of a step
 def layer_lines(layers: Sequence[Layer], copies: Sequence[str]) -> list[str]:
     """Give the largest layers, with what made each, and the libraries that come more than once."""
     largest = sorted(layers, key=lambda layer: -layer.size)
-    rows = [(_size(layer.size), _short(layer.step)) for layer in largest[:_MOST]]
+    rows = [(_size([layer]), _short(layer.step) or "without a word, of the base") for layer in largest[:_MOST]]
     if largest[_MOST:]:
-        rest = largest[_MOST:]
-        rows.append((_size(sum(layer.size for layer in rest)), f"{len(rest)} smaller layers"))
+        rows.append((_size(largest[_MOST:]), f"{len(largest[_MOST:])} smaller layers"))
+    if largest:
+        rows.append((_size(largest), "all of them, unpacked"))
     return [*(table_lines(("size", "layer"), rows) if rows else []), *(f"  twice in it: {copy}" for copy in copies)]
 
 
-def _size(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _size(layers: Sequence[Layer]) -> str:
+    return f"{sum(layer.size for layer in layers) / 1e6:,.1f} MB"
 
 
 def _short(step: str) -> str:
