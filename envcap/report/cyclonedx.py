@@ -93,7 +93,7 @@ def _os_url(package: OsPackage, distribution: str, lock: Lock) -> "PackageURL":
 
 
 def _base(lock: Lock) -> "Component":
-    from cyclonedx.model import HashType
+    from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component, ComponentType
 
     digest = (lock.base.digest or "").removeprefix("sha256:")
@@ -102,12 +102,12 @@ def _base(lock: Lock) -> "Component":
         version=lock.base.digest,
         type=ComponentType.CONTAINER,
         bom_ref=f"base:{lock.base.reference}",
-        hashes=[HashType.from_hashlib_alg("sha256", digest)] if digest else None,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else None,
     )
 
 
 def _component(name: str, version: str, url: "PackageURL", sha256: str, address: str | None) -> "Component":
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, XsUri
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
     from cyclonedx.model.component import Component, ComponentType
 
     place = [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(address))] if address else None
@@ -117,7 +117,7 @@ def _component(name: str, version: str, url: "PackageURL", sha256: str, address:
         type=ComponentType.LIBRARY,
         bom_ref=url.to_string(),
         purl=url,
-        hashes=[HashType.from_hashlib_alg("sha256", sha256)],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)],
         external_references=place,
     )
 

@@ -27,8 +27,8 @@ def instructions(text: str) -> list[tuple[str, str]]:
     return [item for item in found if item[0] != "COMMENT"]
 
 
-def rendered(lock: Lock, *, portable: bool) -> str:
-    if portable:
+def rendered(lock: Lock, template: str) -> str:
+    if template == "portable":
         return portable_dockerfile(lock, lock_sha256=LOCK_SHA256)
     return (render(lock, lock_sha256=LOCK_SHA256, needs_base=True).files[0].content or b"").decode()
 
@@ -71,20 +71,20 @@ PLACES = (
 
 
 @pytest.fixture(scope="module")
-def ours(sample_lock: Lock) -> dict[bool, list[tuple[str, str]]]:
-    return {portable: instructions(rendered(sample_lock, portable=portable)) for portable in (False, True)}
+def ours(sample_lock: Lock) -> dict[str, list[tuple[str, str]]]:
+    return {template: instructions(rendered(sample_lock, template)) for template in ("Dockerfile", "portable")}
 
 
 @settings(max_examples=EXAMPLES)
-@given(place=st.sampled_from(PLACES), text=hostile, more=hostile, portable=st.booleans())
+@given(place=st.sampled_from(PLACES), text=hostile, more=hostile, template=st.sampled_from(("Dockerfile", "portable")))
 def test_whatever_a_lock_says_the_instructions_are_ours(
-    place: str, text: str, more: str, portable: bool, sample_lock: Lock, ours: dict[bool, list[tuple[str, str]]]
+    sample_lock: Lock, ours: dict[str, list[tuple[str, str]]], *, place: str, text: str, more: str, template: str
 ) -> None:
     try:
-        found = rendered(changed(sample_lock, place, text, more), portable=portable)
+        found = rendered(changed(sample_lock, place, text, more), template)
     except RefusedError:
         return
-    assert_same_kinds(ours[portable], instructions(found))
+    assert_same_kinds(ours[template], instructions(found))
 
 
 def assert_same_kinds(ours: list[tuple[str, str]], theirs: list[tuple[str, str]]) -> None:
