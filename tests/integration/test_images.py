@@ -26,6 +26,7 @@ pathlib.Path.home().joinpath("seen").write_text("x")
 result = {"version": toolz.__version__, "made": handmade.VALUE, "threads": gomp.omp_get_max_threads()}
 pathlib.Path("metrics.json").write_text(json.dumps(result))
 """
+METADATA = ("METADATA", "WHEEL", "RECORD")
 
 
 @pytest.fixture
@@ -39,7 +40,10 @@ def project(small: Any, tmp_path: Path) -> Any:
     info.mkdir()
     (site / "handmade.py").write_text("VALUE = 7\n")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: handmade\nVersion: 1.0\n")
-    (info / "RECORD").write_text("handmade.py,,\nhandmade-1.0.dist-info/METADATA,,\nhandmade-1.0.dist-info/RECORD,,\n")
+    (info / "WHEEL").write_text("Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    (info / "RECORD").write_text(
+        "".join(f"{file},,\n" for file in ("handmade.py", *(f"{info.name}/{name}" for name in METADATA)))
+    )
     small.environ["VIRTUAL_ENV"] = str(environment)
     (small.project / "evaluate.py").write_text(PROGRAM)
     (small.project / "envcap.toml").write_text('[evaluation]\ncommand = ["python", "evaluate.py"]\nrepeat = 1\n')
@@ -76,13 +80,13 @@ def test_both_dockerfiles_give_the_same_environment(project: Any, tmp_path: Path
 
 
 def look_inside(reference: str, folder: Path) -> list[Distribution]:
-    """Run the probe in an image; give the distributions that it sees, but for who put them there."""
+    """Run the probe in an image; give the distributions that it sees, but for who put them there from where."""
     probe = folder / "probe.pyz"
     probe.write_bytes(pack())
     command = ["docker", "run", "--rm", "--network", "none", "--volume", f"{probe}:/probe.pyz:ro", reference]
     done = subprocess.run([*command, "python", "-B", "/probe.pyz"], capture_output=True, check=True)
     found = decode(done.stdout).distributions
-    same = [msgspec.structs.replace(one, installer=None, requested=False) for one in found]
+    same = [msgspec.structs.replace(one, installer=None, requested=False, direct_url=None) for one in found]
     return sorted(same, key=lambda one: one.name)
 
 
