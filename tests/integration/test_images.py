@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import docker
 import msgspec
 import pytest
 
@@ -100,16 +99,15 @@ def serves_without_the_code(project: Any) -> None:
 
 def with_what_users_expect(reference: str, lock: Path) -> None:
     """Find a plain user with a home, the lock, no file that was used on the way, and an end when it is asked for."""
-    client = docker.from_env()
     look = "id -u; touch ~/new && echo ~; cat /usr/share/envcap/*; find / -xdev -name '*.deb' -o -name .netrc | wc -l"
-    uid, home, rest = client.containers.run(reference, ["sh", "-c", look], remove=True).split(b"\n", 2)
+    done = subprocess.run(["docker", "run", "--rm", reference, "sh", "-c", look], capture_output=True, check=True)
+    uid, home, rest = done.stdout.split(b"\n", 2)
     assert (uid, home, rest) == (b"65532", b"/home/envcap", lock.read_bytes() + b"0\n")
     waiting = ["python", "-c", "import time; print('up', flush=True); time.sleep(100)"]
-    container = client.containers.run(reference, waiting, detach=True)
-    try:
-        assert next(container.logs(stream=True, follow=True)).strip() == b"up"
-        container.stop(timeout=60)
-        assert container.wait()["StatusCode"] == 130  # what a Python ends with on SIGINT; killed, it would be 137
-    finally:
-        container.remove(force=True)
-        client.close()
+    name = f"images-{os.getpid()}"
+    command = ["docker", "run", "--rm", "--name", name, reference, *waiting]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"up\n"
+        subprocess.run(["docker", "stop", "--time", "60", name], stdout=subprocess.DEVNULL, check=True)
+        assert running.wait() == 130  # what a Python ends with on SIGINT; killed, it would be 137
