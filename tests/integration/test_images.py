@@ -32,7 +32,7 @@ METADATA = ("METADATA", "WHEEL", "RECORD")
 def project(small: Any, tmp_path: Path) -> Any:
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
     subprocess.run([*pip, "toolz==0.12.1"], check=True)
     site = next(environment.glob("lib/python*/site-packages"))
     info = site / "handmade-1.0.dist-info"
