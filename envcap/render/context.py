@@ -8,6 +8,7 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile, Target
 from envcap.model.layout import CODE_ARCHIVE, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL
 from envcap.model.lock import Lock, OsPackage
+from envcap.render.brought import brought_along, removal_of
 from envcap.render.conda import conda_files, conda_values
 from envcap.render.furnishing import image_archive
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
@@ -121,7 +122,7 @@ def _requirements(lock: Lock) -> str:
 
 def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -> dict[str, object]:
     """Give what a Dockerfile is filled with. Raises RefusedError for a value that cannot enter one."""
-    not_locked = _not_locked(lock)
+    not_locked = brought_along(lock)
     environment = image_environment(lock)
     labels = image_labels(lock, lock_sha256=lock_sha256, target=target)
     return {
@@ -130,12 +131,10 @@ def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target)
         "tag": tag,
         "base": base_reference(lock),
         "has_wheels": bool(lock.packages),
-        "os_packages": "parts/os_packages.j2" if lock.os_packages and lock.os_packages.packages else None,
+        "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
         "conda": conda_values(lock) if lock.conda_prefix is not None else None,
         "not_locked": not_locked,
-        "uninstall": exec_form(
-            ["/opt/env/bin/python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *not_locked]
-        ),
+        "uninstall": removal_of(not_locked),
         "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
         "user": OWNER,
         "serve": target == "serve",
@@ -156,14 +155,6 @@ def base_reference(lock: Lock) -> str:
     if _REFERENCE.fullmatch(base.reference) is None or _DIGEST.fullmatch(base.digest) is None:
         raise RefusedError(f"`{base.reference}@{base.digest}` is not an image reference with a digest.")
     return f"{base.reference}@{base.digest}"
-
-
-def _not_locked(lock: Lock) -> list[str]:
-    """List what `python -m venv` brings that the frozen environment did not have; pip last, it removes the others."""
-    locked = {package.name for package in lock.packages}
-    series = tuple(int(number) for number in lock.python.version.split(".")[:2])
-    brought = ["setuptools", "pip"] if series < (3, 12) else ["pip"]
-    return [name for name in brought if name not in locked]
 
 
 def image_labels(lock: Lock, *, lock_sha256: str, target: Target) -> dict[str, str]:

@@ -6,6 +6,7 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile, Target
 from envcap.model.layout import CODE_ARCHIVE, OS_PACKAGES
 from envcap.model.lock import Lock
+from envcap.render.brought import brought_along, removal_of
 from envcap.render.context import default_tag, dockerfile_values, image_environment, os_package_lists
 from envcap.render.furnishing import image_archive
 from envcap.render.templates import fill
@@ -56,12 +57,13 @@ def portable_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -
             "`envcap export --format conda-explicit` gives them as text for conda itself.",
         )
     values = dockerfile_values(lock, tag=tag, lock_sha256=lock_sha256, target=target)
-    asked = values["os_packages"] is not None
+    not_locked = brought_along(lock)
     return {
         **values,
         "has_wheels": bool(_wheels(lock)),
-        "os_packages": "parts/portable_os_packages.j2" if asked else None,
-        "date": _snapshot_date(lock) if asked else "",
+        "not_locked": not_locked,
+        "uninstall": removal_of(not_locked),
+        "date": _snapshot_date(lock) if values["has_os_packages"] else "",
     }
 
 
