@@ -21,7 +21,7 @@ from envcap.engines.engine import Engine
 from envcap.errors import NotRunError
 from envcap.interruption import held
 from envcap.model.image import Context, Image, Layer, Outcome, Task
-from envcap.model.layout import LOCK_LABEL
+from envcap.model.layout import LOCK_LABEL, TARGET_LABEL
 from envcap.model.progress import Progress, Tell
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what a step writes to stderr
@@ -55,6 +55,7 @@ class DockerEngine:
                 identity=str(image.id),
                 lock_sha256=image.labels.get(LOCK_LABEL, ""),
                 size=image.attrs.get("Size"),
+                target="serve" if image.labels.get(TARGET_LABEL) == "serve" else "eval",
             )
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:

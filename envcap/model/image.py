@@ -36,6 +36,7 @@ class Image(Data, frozen=True, kw_only=True):
     identity: str  # the engine's own id of it
     lock_sha256: str  # of the lock that it was built from
     size: int | None = None  # bytes
+    target: Target = "eval"
 
 
 class Layer(Data, frozen=True, kw_only=True):

@@ -93,19 +93,26 @@ def serves_without_the_code(project: Any) -> None:
     """Find the packages and no code."""
     served = project.ok("build", "--engine", "docker", "--target", "serve", "--json").document["image"]["reference"]
     look = ["python", "-c", "import os, toolz; print(os.listdir(), toolz.__version__)"]
-    done = subprocess.run(["docker", "run", "--rm", served, *look], capture_output=True, check=True)
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--network", "none", served, *look], capture_output=True, check=True
+    )
     assert done.stdout == b"[] 0.12.1\n"
+    refused = project("verify", "--engine", "docker", "--image", served)
+    assert refused.code == 2
+    assert "without the evaluation's code" in refused.err
 
 
 def with_what_users_expect(reference: str, lock: Path) -> None:
     """Find a plain user with a home, the lock, no file that was used on the way, and an end when it is asked for."""
     look = "id -u; touch ~/new && echo ~; cat /usr/share/envcap/*; find / -xdev -name '*.deb' -o -name .netrc | wc -l"
-    done = subprocess.run(["docker", "run", "--rm", reference, "sh", "-c", look], capture_output=True, check=True)
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--network", "none", reference, "sh", "-c", look], capture_output=True, check=True
+    )
     uid, home, rest = done.stdout.split(b"\n", 2)
     assert (uid, home, rest) == (b"65532", b"/home/envcap", lock.read_bytes() + b"0\n")
     waiting = ["python", "-c", "import time; print('up', flush=True); time.sleep(100)"]
     name = f"images-{os.getpid()}"
-    command = ["docker", "run", "--rm", "--name", name, reference, *waiting]
+    command = ["docker", "run", "--rm", "--network", "none", "--name", name, reference, *waiting]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"up\n"
