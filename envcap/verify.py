@@ -168,6 +168,11 @@ def _find_image(engine: Engine, request: VerifyRequest, lock: Lock, sha256: str)
             f"There is no image `{reference}` to run the evaluation in.",
             hint=f"Build it: `envcap build --engine {engine.name}`.",
         )
+    if image.target != "eval":
+        raise WrongUsageError(
+            f"`{reference}` was built with `--target {image.target}`, without the evaluation's code.",
+            hint="`envcap build` makes the one that verify runs.",
+        )
     if image.lock_sha256 != sha256:
         was = f"the lock {image.lock_sha256[:12]}…" if image.lock_sha256 else "no lock"
         raise RefusedError(

@@ -22,7 +22,7 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 from envcap.archives import unpack
 from envcap.errors import NotRunError
 from envcap.model.image import Image, Mount, Outcome, Task
-from envcap.model.layout import CODE_FOLDER, HOOK_EVENTS, HOOK_FILE, OWNER
+from envcap.model.layout import CODE_FOLDER, HOME, HOOK_EVENTS, HOOK_FILE, OWNER
 from envcap.model.progress import Progress, Tell
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ _LABELS = {"dev.envcap.task": "1"}
 
 def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) -> "Container":
     """Create it, not started: no network, no capabilities, a read-only root, a plain user, a scratch volume."""
-    # An anonymous volume takes over the image's own content of the folder, owners included: the evaluation can
-    # write beside its code while the root stays read-only, on a remote engine too.
-    mounts = [DockerMount(target=WORK, source="", type="volume")]
+    # An anonymous volume takes over the image's own content of a folder, owners included: the evaluation can
+    # write beside its code and into its home while the root stays read-only, on a remote engine too.
+    mounts = [DockerMount(target=folder, source="", type="volume") for folder in (WORK, HOME)]
     for mount in task.mounts:
         _require_readable(mount)
         target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"

@@ -1,8 +1,12 @@
 """What is rendered, what is built from it, and what running it gave."""
 
 from pathlib import Path
+from typing import Literal
 
 from envcap.model.struct import Data
+
+# What an image is for: to run the evaluation, or another program on the same packages, libraries and settings.
+Target = Literal["eval", "serve"]
 
 
 class ContextFile(Data, frozen=True, kw_only=True):
@@ -32,6 +36,24 @@ class Image(Data, frozen=True, kw_only=True):
     identity: str  # the engine's own id of it
     lock_sha256: str  # of the lock that it was built from
     size: int | None = None  # bytes
+    target: Target = "eval"
+
+
+class Layer(Data, frozen=True, kw_only=True):
+    """One layer of an image: the step that made it, as the engine tells it, and what it adds, in bytes."""
+
+    step: str
+    size: int
+
+
+class Making(Data, frozen=True, kw_only=True):
+    """How an image came to be. The times are UTC, RFC 3339, seconds."""
+
+    image: Image
+    target: Target
+    portable: bool
+    started: str
+    finished: str
 
 
 class Mount(Data, frozen=True, kw_only=True):

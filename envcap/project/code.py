@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from envcap.errors import RefusedError
+from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, OWNER
 from envcap.model.lock import Code
 from envcap.model.struct import Data
-from envcap.sources import SourceFiles, list_files
+from envcap.sources import SourceFiles, is_secret_file, leads_out, list_files
 from envcap.store import Store, file_sha256
 
 EPOCH = 315532800  # 1980-01-01, the earliest time that zip files can hold too
@@ -36,11 +36,19 @@ class ArchivedCode(Data, frozen=True, kw_only=True):
 
 
 def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
-    """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote."""
-    return {
-        path: _fingerprint(project / path)
-        for path in list_files(project, left_out=outputs_and_data(project, declaration)).paths
-    }
+    """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote.
+
+    Raises WrongUsageError for a link that leads out of the project.
+    """
+    listing = list_files(project, left_out=outputs_and_data(project, declaration))
+    for gap in listing.gaps:
+        if leads_out(project, gap.subject) and not is_secret_file(gap.subject):
+            raise WrongUsageError(
+                f"`{gap.subject}` is a link that leads out of the project: it cannot be frozen with the code.",
+                hint=f"If the evaluation reads it, declare it: `--data {gap.subject}`; if not, let git ignore it, "
+                "or remove it.",
+            )
+    return {path: _fingerprint(project / path) for path in listing.paths}
 
 
 def capture_code(project: Path, declaration: Declaration, store: Store, *, before: Mapping[str, str]) -> Captured:

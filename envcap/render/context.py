@@ -1,13 +1,16 @@
 """Lock to build context: every file of it, and the tag. Pure: the same lock gives the same bytes."""
 
 import re
+from collections.abc import Sequence
 
 from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
-from envcap.model.image import Context, ContextFile
-from envcap.model.layout import CODE_ARCHIVE, LOCK_LABEL, OS_PACKAGES, OWNER
-from envcap.model.lock import Lock
+from envcap.model.image import Context, ContextFile, Target
+from envcap.model.layout import CODE_ARCHIVE, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL
+from envcap.model.lock import Lock, OsPackage
+from envcap.render.brought import brought_along, removal_of
 from envcap.render.conda import conda_files, conda_values
+from envcap.render.furnishing import image_archive
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 from envcap.render.templates import fill
 
@@ -19,30 +22,43 @@ _TIMEZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+")  # an abbrevia
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def default_tag(lock: Lock, *, lock_sha256: str) -> str:
+def default_tag(lock: Lock, *, lock_sha256: str, target: Target = "eval") -> str:
     """Give the tag of a lock's image where the user names none: it changes whenever the lock does."""
     name = re.sub(r"[^a-z0-9]+", "-", lock.name.lower()).strip("-")
-    return f"envcap/{name or 'lock'}:{lock_sha256[:12]}"
+    return f"envcap/{name or 'lock'}:{lock_sha256[:12]}{'' if target == 'eval' else f'-{target}'}"
 
 
-def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool = False) -> Context:
+def render(
+    lock: Lock,
+    *,
+    lock_sha256: str,
+    needs_base: bool,
+    lock_file: bytes | None = None,
+    target: Target = "eval",
+    link_scripts: bool = False,
+) -> Context:
     """Render the Dockerfile and list the files beside it; without `needs_base`, for an engine that has no images.
 
+    `lock_file` are the lock's own bytes, which an image keeps. The target `serve` leaves out the evaluation's code.
     `link_scripts` lets the scripts of conda packages run, in the build and without a network.
 
     Raises NotRunError when a base is needed and the lock has no digest of it, RefusedError when a value cannot
     enter a Dockerfile.
     """
-    tag = default_tag(lock, lock_sha256=lock_sha256)
+    tag = default_tag(lock, lock_sha256=lock_sha256, target=target)
     environment = image_environment(lock)
     wheels = [
         ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages
     ]
-    dockerfile = _dockerfile(lock, tag=tag, lock_sha256=lock_sha256).encode() if needs_base else b""
+    own = []
+    if needs_base:
+        values = dockerfile_values(lock, tag=tag, lock_sha256=lock_sha256, target=target)
+        own.append(ContextFile(path="Dockerfile", content=fill("Dockerfile.j2", values).encode()))
     files = [
-        *([ContextFile(path="Dockerfile", content=dockerfile)] if needs_base else []),
+        *own,
         ContextFile(path="requirements.txt", content=_requirements(lock).encode()),
-        ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive),
+        *([image_archive(lock, lock_file)] if needs_base else []),
+        *([ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive)] if target == "eval" else []),
         *wheels,
         *(_os_package_files(lock) if needs_base else []),
         *(conda_files(lock, link_scripts=link_scripts) if needs_base else []),
@@ -60,7 +76,7 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
 def image_environment(lock: Lock) -> dict[str, str]:
     """Give the variables that the evaluation is started with, sorted: the recorded ones, and a plain surrounding."""
     surrounding = {
-        "HOME": "/tmp",  # noqa: S108  (the one place that is writable under a read-only root)
+        "HOME": HOME,
         "LANG": "C.UTF-8",
         "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
         **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": "/opt/env"}),
@@ -81,11 +97,7 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
         return []
     names = [f"{number:03}-{package.file}" for number, package in enumerate(packages)]
     sums = "".join(f"{package.sha256}  {name}\n" for package, name in zip(packages, names, strict=True))
-    # Sorted by bytes, as `LC_ALL=C sort` does.
-    versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
-    asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
-    script = fill("install.sh.j2", {})
-    texts = {"install.sh": script, "SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
+    texts = {"install.sh": fill("install.sh.j2", {}), "SHA256SUMS": sums, **os_package_lists(packages)}
     return [
         *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
         *(
@@ -95,35 +107,40 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
     ]
 
 
+def os_package_lists(packages: Sequence[OsPackage]) -> dict[str, str]:
+    """Give the lists of what is to be there in the end, by file name: `VERSIONS` sorted by bytes, and `NAMES`."""
+    versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
+    asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
+    return {"VERSIONS": "".join(versions), "NAMES": asked}
+
+
 def _requirements(lock: Lock) -> str:
     """Give pip's requirements text: one file and its sha256 a line (pip: "Hash-checking Mode")."""
     lines = [f"./wheels/{package.wheel.name} --hash=sha256:{package.wheel.sha256}\n" for package in lock.packages]
     return "".join(lines)
 
 
-def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
-    not_locked = _not_locked(lock)
+def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -> dict[str, object]:
+    """Give what a Dockerfile is filled with. Raises RefusedError for a value that cannot enter one."""
+    not_locked = brought_along(lock)
     environment = image_environment(lock)
-    return fill(
-        "Dockerfile.j2",
-        {
-            "created_by": _one_line(lock.created_by),
-            "lock_sha256": lock_sha256,
-            "tag": tag,
-            "base": base_reference(lock),
-            "has_wheels": bool(lock.packages),
-            "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
-            "conda": conda_values(lock) if lock.conda_prefix is not None else None,
-            "not_locked": not_locked,
-            "uninstall": exec_form(
-                ["/opt/env/bin/python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *not_locked]
-            ),
-            "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
-            "user": OWNER,
-            "command": exec_form(lock.declaration.command),
-            "labels": [(name, quote_value(value)) for name, value in _labels(lock, lock_sha256=lock_sha256).items()],
-        },
-    )
+    labels = image_labels(lock, lock_sha256=lock_sha256, target=target)
+    return {
+        "created_by": _one_line(lock.created_by),
+        "lock_sha256": lock_sha256,
+        "tag": tag,
+        "base": base_reference(lock),
+        "has_wheels": bool(lock.packages),
+        "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
+        "conda": conda_values(lock) if lock.conda_prefix is not None else None,
+        "not_locked": not_locked,
+        "uninstall": removal_of(not_locked),
+        "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
+        "user": OWNER,
+        "serve": target == "serve",
+        "command": exec_form(lock.declaration.command),
+        "labels": [(name, quote_value(value)) for name, value in labels.items()],
+    }
 
 
 def base_reference(lock: Lock) -> str:
@@ -140,15 +157,7 @@ def base_reference(lock: Lock) -> str:
     return f"{base.reference}@{base.digest}"
 
 
-def _not_locked(lock: Lock) -> list[str]:
-    """List what `python -m venv` brings that the frozen environment did not have; pip last, it removes the others."""
-    locked = {package.name for package in lock.packages}
-    series = tuple(int(number) for number in lock.python.version.split(".")[:2])
-    brought = ["setuptools", "pip"] if series < (3, 12) else ["pip"]
-    return [name for name in brought if name not in locked]
-
-
-def _labels(lock: Lock, *, lock_sha256: str) -> dict[str, str]:
+def image_labels(lock: Lock, *, lock_sha256: str, target: Target) -> dict[str, str]:
     """Give the labels: the OCI image specification's annotations, and ours."""
     labels = {
         "org.opencontainers.image.title": lock.name,
@@ -159,6 +168,7 @@ def _labels(lock: Lock, *, lock_sha256: str) -> dict[str, str]:
         "org.opencontainers.image.base.digest": lock.base.digest,
         "dev.envcap.version": lock.created_by,
         LOCK_LABEL: lock_sha256,
+        TARGET_LABEL: "" if target == "eval" else target,
     }
     return {name: value for name, value in labels.items() if value}
 

@@ -164,6 +164,7 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
     assert [(file.path, file.sha256) for file in context.files] == [
         ("Dockerfile", None),
         ("requirements.txt", None),
+        ("image.tar", None),
         ("code.tar", "a" * 64),
         ("wheels/alpha-1.0-py3-none-any.whl", "1" * 64),
         ("wheels/beta_tools-2.1.post1+local-cp311-cp311-linux_x86_64.whl", "2" * 64),
@@ -255,7 +256,7 @@ def test_every_builder_can_build_it(sample_lock: Lock) -> None:
 def test_the_environment_of_the_evaluation(sample_lock: Lock) -> None:
     environment = image_environment(sample_lock)
     assert environment == {
-        "HOME": "/tmp",
+        "HOME": "/home/envcap",
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "4",
         "PYTHONHASHSEED": "0",
