@@ -1,24 +1,29 @@
 """Build: from the lock to an image. Nothing is looked up any more; every byte is checked against the lock."""
 
+import hashlib
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from envcap import lockfile
 from envcap.compilers import inside, without_building
-from envcap.cuda import complaints, cuda_of
+from envcap.cuda import complaints, copies, cuda_of
 from envcap.engines import open_engine
+from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.inputs import written
-from envcap.model.image import Context, Image
+from envcap.model.image import Context, Image, Layer, Making, Target
 from envcap.model.lock import Lock
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
 from envcap.places import lock_store
 from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
+
+SECRETS = ("ca", "netrc", "pip")  # what the steps of a portable build may be handed
 
 
 class BuildRequest(Data, frozen=True, kw_only=True):
@@ -33,6 +38,9 @@ class BuildRequest(Data, frozen=True, kw_only=True):
     link_scripts: bool = False  # of conda packages: they are someone else's programs
     frozen_code: bool = False
     strict: bool = False
+    target: Target = "eval"
+    portable: bool = False
+    secrets: dict[str, Path] = {}  # by the names in `SECRETS`
 
 
 class Built(Data, frozen=True, kw_only=True):
@@ -42,6 +50,9 @@ class Built(Data, frozen=True, kw_only=True):
     context: Context
     image: Image | None = None
     output: Path | None = None
+    layers: list[Layer] = []
+    copies: list[str] = []  # of CUDA libraries, in words
+    making: Making | None = None
 
 
 def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> Built:
@@ -50,33 +61,98 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     Raises RefusedError when lock, code or a file is not what was frozen, NotRunError when a step failed.
     """
     project = request.project.resolve()
-    lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
+    _require_secrets(request)
+    path = lockfile.lock_path(project, request.name)
+    content = lockfile.read_bytes(path)
+    lock = lockfile.parse(content, source=path.name)
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
     if request.output is None:
         _require_fitting_gpu(lock)
-    from envcap.render.context import base_reference, render
+    from envcap.render.context import base_reference
 
     if request.output is not None:
         _require_new(request.output)
-        context = render(lock, lock_sha256=sha256, needs_base=True, link_scripts=request.link_scripts)
+        context = _render(request, lock, content, needs_base=True)
         with ExitStack() as stack:
-            compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
+            compiler = None
+            if context.installation is not None:
+                compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
             inputs = written(context, lock, project, compiler=compiler, environ=environ, tell=tell)
             shutil.copytree(stack.enter_context(inputs), request.output, dirs_exist_ok=True)
         return Built(lock=lock, context=context, output=request.output)
 
-    with closing(open_engine(request.engine, project, tell=tell)) as engine:
+    with closing(open_engine("docker" if request.portable else request.engine, project, tell=tell)) as engine:
         needs_base = engine.name != "venv"
-        _require_rebuildable(lock, needs_base=needs_base)
-        context = render(lock, lock_sha256=sha256, needs_base=needs_base, link_scripts=request.link_scripts)
-        compiler = inside(engine, base_reference(lock), platform=context.platform) if needs_base else None
+        _require_rebuildable(lock, needs_base=needs_base, target=request.target)
+        context = _render(request, lock, content, needs_base=needs_base)
+        compiler = None
+        if context.installation is not None:
+            compiler = inside(engine, base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
-            image = engine.build(
-                context, folder, tag=request.tag or context.tag, use_cache=request.use_cache, tell=tell
-            )
-    return Built(lock=lock, context=context, image=image)
+            started = _now()
+            image = _make(engine, request, context, folder, tell=tell)
+        making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())
+        names = [*(package.name for package in lock.packages), *(package.name for package in lock.conda)]
+        layers = engine.layers(image)
+        return Built(lock=lock, context=context, image=image, layers=layers, copies=copies(names), making=making)
+
+
+def _render(request: BuildRequest, lock: Lock, content: bytes, *, needs_base: bool) -> Context:
+    sha256 = hashlib.sha256(content).hexdigest()
+    if request.portable:
+        from envcap.render.portable import render_portable
+        from envcap.report.requirements import describe_requirements
+
+        requirements = describe_requirements(lock, beside="wheels")
+        return render_portable(
+            lock, lock_sha256=sha256, requirements=requirements, lock_file=content, target=request.target
+        )
+    from envcap.render.context import render
+
+    return render(
+        lock,
+        lock_sha256=sha256,
+        needs_base=needs_base,
+        lock_file=content,
+        target=request.target,
+        link_scripts=request.link_scripts,
+    )
+
+
+def _make(engine: Engine, request: BuildRequest, context: Context, folder: Path, *, tell: Tell) -> Image:
+    """Build the image: without a network, or with one for a portable context."""
+    tag = request.tag or context.tag
+    if not request.portable:
+        return engine.build(context, folder, tag=tag, use_cache=request.use_cache, tell=tell)
+    from envcap.engines.online import build_online
+
+    build_online(context, folder, tag=tag, secrets=request.secrets, use_cache=request.use_cache, tell=tell)
+    image = engine.find(tag)
+    if image is None:
+        raise NotRunError(f"Docker has no image `{tag}` right after it was built.")
+    return image
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _require_secrets(request: BuildRequest) -> None:
+    """Raise WrongUsageError for a secret that no step knows or that is no file, and for one that nothing takes."""
+    for name, path in request.secrets.items():
+        if name not in SECRETS:
+            raise WrongUsageError(f"`{name}` is no secret of a build.", hint=f"There is: {', '.join(SECRETS)}.")
+        if not path.is_file() or "," in str(path.resolve()):
+            raise WrongUsageError(f"`{path}` is no file that can be handed to a build.")
+    if request.secrets and (not request.portable or request.output is not None):
+        raise WrongUsageError(
+            "`--secret` is for a portable build alone; any other has no network.",
+            hint="Packages are fetched on this machine, with its own certificates and credentials.",
+        )
+    if request.portable and request.engine not in {"auto", "docker"}:
+        raise WrongUsageError(f"A portable Dockerfile is built with BuildKit, not with `{request.engine}`.")
 
 
 def _require_fitting_gpu(lock: Lock) -> None:
@@ -101,8 +177,16 @@ def _require_new(folder: Path) -> None:
         raise WrongUsageError(f"`{folder}` is there already and not an empty folder.", hint="Name a new one.")
 
 
-def _require_rebuildable(lock: Lock, *, needs_base: bool) -> None:
-    """Raise NotRunError for a conda layer without an image: it would have to be put into this machine's own folder."""
+def _require_rebuildable(lock: Lock, *, needs_base: bool, target: Target) -> None:
+    """Raise NotRunError for what only an image can be.
+
+    A conda layer without one would have to be put into this machine's own folder.
+    """
+    if not needs_base and target != "eval":
+        raise NotRunError(
+            f"`--target {target}` is a kind of image, and the engine `venv` makes none.",
+            hint="`envcap doctor` tells what a container engine needs here.",
+        )
     if lock.conda_prefix is None or needs_base:
         return
     raise NotRunError(

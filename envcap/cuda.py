@@ -17,6 +17,9 @@ else:
     import tomli as tomllib
 
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu[0-9]+)?")
+# The large ones, as NVIDIA calls them.
+_LIBRARIES = {"cublas", "cudnn", "cufft", "cufile", "curand", "cusolver", "cusparse", "cusparselt", "nccl", "nvjitlink"}
+_LIBRARY = re.compile(r"(nvidia-|lib|cuda-)?(?P<library>[a-z]+)(-cu[0-9]+)?")
 _LOCAL = re.compile(r"\+cu([0-9]{2})([0-9]+)(?![0-9])")  # `2.7.0+cu128`; the form of PyTorch's own index
 
 
@@ -39,6 +42,20 @@ def cuda_of(packages: Iterable[Package]) -> Stack | None:
         if match:
             return Stack(cuda=f"{match[1]}.{match[2]}", told_by=f"{package.name} {package.version}")
     return None
+
+
+def copies(names: Iterable[str]) -> list[str]:
+    """Tell which CUDA libraries come more than once among packages of these names, pip's and conda's: each is large.
+
+    NVIDIA's wheels are called `nvidia-LIBRARY` or `nvidia-LIBRARY-cuMAJOR`, conda's packages `libLIBRARY`, `LIBRARY` or
+    `cuda-LIBRARY`.
+    """
+    held: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        match = _LIBRARY.fullmatch(name)
+        if match and match["library"] in _LIBRARIES:
+            held.setdefault(match["library"], []).append(name)
+    return [f"{library} comes {len(found)} times: {', '.join(found)}" for library, found in held.items() if found[1:]]
 
 
 def complaints(stack: Stack, hardware: Hardware) -> list[str]:

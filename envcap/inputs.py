@@ -105,15 +105,15 @@ def _fetched(
 
     cache = download_cache(environ)
     cache.root.mkdir(parents=True, exist_ok=True)
+    named = {file.sha256 for file in context.files}.union(*(file.wheels for file in context.files))
+    wanted = [one for one in (*lock.packages, *_conda_archives(lock)) if one.wheel.sha256 in named]
     # What is carried beside the lock is checked in any case: it belongs to the lock.
-    wheels = [one for one in lock.packages if one.wheel.path is not None or one.wheel.sha256 not in without]
-    packages = [*wheels, *_conda_archives(lock)]
+    packages = [one for one in wanted if one.wheel.path is not None or one.wheel.sha256 not in without]
     if packages:
         tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
     configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
     with closing(open_session(configuration)) as session:
         files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
-        named = {file.sha256 for file in context.files}
         debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
         files.update(fetch_os_packages(debs, cache=cache, session=session, tell=tell))
     store = lock_store(project)

@@ -65,10 +65,19 @@ def read(path: Path) -> tuple[Lock, str]:
 
     Raises WrongUsageError when there is no such file and RefusedError when it cannot be believed.
     """
+    content = read_bytes(path)
+    return parse(content, source=path.name), hashlib.sha256(content).hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Give the bytes of a lock, not looked at yet.
+
+    Raises WrongUsageError when there is no such file and RefusedError when it is too large.
+    """
     try:
         if path.stat().st_size > _LARGEST:
             raise RefusedError(f"`{path.name}` is larger than any lock ({path.stat().st_size:,} bytes).")
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise WrongUsageError(
             f"There is no lock `{path.name}` in `{path.parent}`.",
@@ -76,7 +85,6 @@ def read(path: Path) -> tuple[Lock, str]:
         ) from error
     except IsADirectoryError as error:
         raise WrongUsageError(f"`{path}` is a folder, not a lock.") from error
-    return parse(content, source=path.name), hashlib.sha256(content).hexdigest()
 
 
 def parse(content: bytes, *, source: str) -> Lock:

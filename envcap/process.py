@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envcap.errors import NotRunError
@@ -78,8 +78,9 @@ def run_live(
     env: Mapping[str, str],
     timeout: float,
     on_line: Callable[[str], None],
+    cpus: int | None = None,
 ) -> Finished:
-    """Run a program whose output is shown line by line as it comes; give how it ended.
+    """Run a program whose output is shown line by line as it comes; give how it ended. It sees `cpus` processors.
 
     It gets a session of its own, so that its end, a timeout or Ctrl-C ends its children with it. Raises NotRunError
     when it cannot be started. Lines are decoded as UTF-8 with replacement; a carriage return ends a line too.
@@ -87,7 +88,7 @@ def run_live(
     started = time.monotonic()
     child: subprocess.Popen[bytes] | None = None
     try:
-        with held():
+        with held(), _narrowed(cpus):
             child = _start(command, cwd=cwd, env=env)
         stdout, tail, timed_out = _follow(child, deadline=started + timeout, on_line=on_line)
         code, peak = _reap(child, deadline=started + timeout if not timed_out else 0.0)
@@ -111,6 +112,20 @@ def run_live(
         tail=list(tail),
         stdout=stdout,
     )
+
+
+@contextlib.contextmanager
+def _narrowed(cpus: int | None) -> Iterator[None]:
+    """Keep this thread on so many processors meanwhile: what it starts inherits them (sched_setaffinity(2))."""
+    if cpus is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[: max(1, cpus)])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:

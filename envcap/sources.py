@@ -95,16 +95,14 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
             reason="it is a repository of its own, which the one around it does not hold",
             consequence="the evaluation will not find it in the image; make it a submodule, or install it as a package",
         )
-    if full.is_symlink():
-        target = Path(os.path.normpath(full.parent / full.readlink()))
-        if not target.is_relative_to(project):
-            return Gap(
-                where="code",
-                subject=path,
-                reason="the link leads out of the project",
-                consequence="the evaluation will not find it in the image; declare its target as data",
-            )
-    elif not is_tracked and full.is_file() and full.stat().st_size > LARGEST_UNTRACKED:
+    if leads_out(project, path):
+        return Gap(
+            where="code",
+            subject=path,
+            reason="the link leads out of the project",
+            consequence="the evaluation will not find it in the image; declare its target as data",
+        )
+    if not full.is_symlink() and not is_tracked and full.is_file() and full.stat().st_size > LARGEST_UNTRACKED:
         return Gap(
             where="code",
             subject=path,
@@ -112,6 +110,14 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
             consequence="it is not in the image; if the evaluation reads it, declare it as data",
         )
     return None
+
+
+def leads_out(project: Path, path: str) -> bool:
+    """Tell whether a file of a project is a link to something outside of it."""
+    full = project / path
+    if not full.is_symlink():
+        return False
+    return not Path(os.path.normpath(full.parent / full.readlink())).is_relative_to(project)
 
 
 def _environments(paths: set[str]) -> list[str]:

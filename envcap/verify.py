@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from envcap import lockfile
+from envcap.compare.causes import with_trials
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
 from envcap.compare.libraries import compare_libraries
@@ -14,15 +15,18 @@ from envcap.compare.numerics import compare_numerics
 from envcap.compare.settings import compare_settings
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
+from envcap.diagnose import Case, find_causes
 from envcap.engines import open_engine
 from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
 from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
 from envcap.evaluate.watch import hook_source
+from envcap.explain import try_causes
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
 from envcap.machine.gpu_libraries import with_loaded
+from envcap.model.cause import Cause, Trial
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
 from envcap.model.image import Image, Mount, Outcome, Task
@@ -30,7 +34,7 @@ from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.model.verdict import Finding, Judgement
+from envcap.model.verdict import Finding, Judgement, Verdict
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
@@ -54,6 +58,7 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     gpus: str = "auto"  # `auto`, `all`, `none`, or numbers and UUIDs with commas between
     frozen_code: bool = False
     strict: bool = False
+    explain: bool = False
 
 
 def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
@@ -83,13 +88,15 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             ]
             checks = judge_outputs(lock, runs, store=lock_store(project))
             numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
-        findings = [
-            *compare_environment(lock, facts),
-            *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
-            *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
-            *compare_numerics(lock.numerics, numerics),
-        ]
-        verdict, reasons = conclude(checks, findings)
+            findings = [
+                *compare_environment(lock, facts),
+                *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
+                *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
+                *compare_numerics(lock.numerics, numerics),
+            ]
+            verdict, reasons = conclude(checks, findings)
+            case = Case(engine, image, lock, task, lock_store(project), facts, numerics, runs, checks, findings)
+            causes, trials = _causes(case, verdict, explain=request.explain, tell=tell)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
@@ -98,6 +105,8 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             runs=request.repeat,
             checks=checks,
             findings=findings,
+            causes=causes,
+            trials=trials,
             gaps=[*lock.gaps, *numerics_gaps],
             notes=list(engine.not_rebuilt),
             engine=engine.name,
@@ -129,6 +138,17 @@ def _run(
     return Returned(folder=results, stdout=outcome.stdout, events=outcome.events)
 
 
+def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple[list[Cause], list[Trial]]:
+    """Say why the outputs did not come back to the bit, where they did not; with `explain` after trying it."""
+    if verdict is Verdict.IDENTICAL:
+        return [], []
+    causes = find_causes(case, tell=tell)
+    if not explain or verdict is Verdict.REFUSED:  # what is in the image is known to be wrong: nothing to try
+        return causes, []
+    trials = try_causes(case, causes, verdict, tell=tell)
+    return with_trials(causes, trials), trials
+
+
 def _require_frozen_data(project: Path, lock: Lock) -> None:
     changes = changed_data(project, lock.data)
     if changes:
@@ -147,6 +167,11 @@ def _find_image(engine: Engine, request: VerifyRequest, lock: Lock, sha256: str)
         raise NotRunError(
             f"There is no image `{reference}` to run the evaluation in.",
             hint=f"Build it: `envcap build --engine {engine.name}`.",
+        )
+    if image.target != "eval":
+        raise WrongUsageError(
+            f"`{reference}` was built with `--target {image.target}`, without the evaluation's code.",
+            hint="`envcap build` makes the one that verify runs.",
         )
     if image.lock_sha256 != sha256:
         was = f"the lock {image.lock_sha256[:12]}…" if image.lock_sha256 else "no lock"

@@ -1,6 +1,7 @@
 """Shared by all tests: a sample lock, and the comparison with golden files."""
 
 import fcntl
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,8 @@ GOLDEN = Path(__file__).with_name("golden")
 # A busy machine is no bug: properties are judged by what they find, not by how long it takes. The examples are the same
 # each time, so that a failure comes to whoever changed the code.
 settings.register_profile("envcap", deadline=None, derandomize=True)
-settings.load_profile("envcap")
+settings.register_profile("ci", settings.get_profile("envcap"))  # by its name some tests draw more examples
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "envcap"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

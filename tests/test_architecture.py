@@ -38,6 +38,8 @@ FLOORS = {
         "doctor",
         "upgrade",
         "libraries",
+        "diagnose",
+        "explain",
     },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict
+from envcap.errors import WrongUsageError
 from envcap.report.console import Talk, show_result
 
 
@@ -21,6 +22,43 @@ def build(
         Path | None,
         typer.Option(
             "--output", envvar="ENVCAP_OUTPUT", help="Only write the Dockerfile and its files to this folder."
+        ),
+    ] = None,
+    target: Annotated[
+        Literal["eval", "serve"],
+        typer.Option(
+            "--target",
+            envvar="ENVCAP_TARGET",
+            help="eval runs the frozen evaluation; serve has the same packages and settings without its code.",
+        ),
+    ] = "eval",
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable",
+            envvar="ENVCAP_PORTABLE",
+            help="Render the Dockerfile that is only text: it downloads the packages while it is built.",
+        ),
+    ] = False,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            envvar="ENVCAP_SECRET",
+            metavar="NAME=FILE",
+            help="Hand a file to the steps of a portable build: ca (certificates), netrc or pip (its configuration).",
+        ),
+    ] = None,
+    sbom: Annotated[
+        Path | None,
+        typer.Option("--sbom", envvar="ENVCAP_SBOM", help="Write what is in it to this file, as CycloneDX."),
+    ] = None,
+    provenance: Annotated[
+        Path | None,
+        typer.Option(
+            "--provenance",
+            envvar="ENVCAP_PROVENANCE",
+            help="Write how it was made to this file, as SLSA has it.",
         ),
     ] = None,
     no_cache: Annotated[
@@ -41,9 +79,11 @@ def build(
     """Render a pinned Dockerfile from the lock and build it."""
     from envcap.build import BuildRequest
     from envcap.build import build as run_build
+    from envcap.commands.companions import Companions
     from envcap.report.document import build_document
     from envcap.report.text import describe_build
 
+    companions = Companions(sbom=sbom, provenance=provenance, only_context=output is not None)
     request = BuildRequest(
         project=project,
         name=name,
@@ -54,8 +94,33 @@ def build(
         link_scripts=link_scripts,
         frozen_code=frozen_code,
         strict=strict,
+        target=target,
+        portable=portable,
+        secrets=_secrets(secret or []),
     )
     with Talk() as talk:
         built = run_build(request, environ=os.environ, tell=talk.tell)
+        companions.write(built)
     describe = build_document if as_json else describe_build
-    show_result(describe(built.lock, built.context, built.image, built.output))
+    show_result(
+        describe(
+            built.lock,
+            built.context,
+            built.image,
+            built.output,
+            layers=built.layers,
+            copies=built.copies,
+            portable=portable,
+        )
+    )
+
+
+def _secrets(words: list[str]) -> dict[str, Path]:
+    """Give the files by their names. Raises WrongUsageError for a word of another form."""
+    found = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not equals or not path:
+            raise WrongUsageError(f"`--secret {word}` is not `NAME=FILE`.")
+        found[name] = Path(path)
+    return found

@@ -17,7 +17,8 @@ def export(
         typer.Option(
             "--format",
             envvar="ENVCAP_FORMAT",
-            help="requirements (pip's hashed file), conda-lock, conda-explicit, environment.yml or pixi.lock.",
+            help="requirements (pip's hashed file), cyclonedx, dockerfile, apptainer, conda-lock, conda-explicit, "
+            "environment.yml or pixi.lock.",
         ),
     ] = "requirements",
     output: Annotated[

@@ -56,6 +56,14 @@ def verify(
             help="equivalent, or identical: then exit code 1 for what is only equivalent.",
         ),
     ] = "equivalent",
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            envvar="ENVCAP_EXPLAIN",
+            help="If outputs differ, find out why: rerun with one thing changed at a time, at most 8 times.",
+        ),
+    ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -82,6 +90,7 @@ def verify(
         gpus=gpus,
         frozen_code=frozen_code,
         strict=strict,
+        explain=explain,
     )
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")

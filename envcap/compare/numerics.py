@@ -44,7 +44,7 @@ def changed_operations(frozen: Numerics, observed: Numerics) -> list[str]:
 
 def meaning_of(changed: list[str]) -> str:
     """Say what the pattern of changed operations points to."""
-    kinds = {_kind(name) for name in changed}
+    kinds = kinds_of(changed)
     if any(name.startswith("torch cuda") for name in changed) and all("cuda" in name for name in changed):
         return "another GPU, CUDA library or precision mode (TF32)"
     if kinds == {"product"}:
@@ -54,6 +54,11 @@ def meaning_of(changed: list[str]) -> str:
     if "random" in kinds:
         return "another release of numpy, whose random numbers changed"
     return "other builds of the libraries, or another processor"
+
+
+def kinds_of(operations: list[str]) -> set[str]:
+    """Give the kinds of operations among these: `product`, `function`, `random`, `other`."""
+    return {_kind(name) for name in operations}
 
 
 def _kind(operation: str) -> str:

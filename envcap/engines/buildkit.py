@@ -7,6 +7,7 @@ that it takes. Layers are stored as they are: how a compressor packs them change
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -42,10 +43,20 @@ class BuildKit:
         self._client = client
         self.version = version
 
-    def build(self, context: Context, folder: Path, *, compresses: bool, use_cache: bool, tell: Tell) -> Solved:
+    def build(
+        self,
+        context: Context,
+        folder: Path,
+        *,
+        compresses: bool,
+        use_cache: bool,
+        tell: Tell,
+        secrets: Mapping[str, Path] | None = None,
+    ) -> Solved:
         """Build an image without a name. `compresses` says that the engine's store would compress its layers.
 
-        Raises NotRunError with the failing step and its last lines.
+        With `secrets`, files by the names that the steps know them by, the steps reach the network; no layer keeps
+        them. Raises NotRunError with the failing step and its last lines.
         """
         seen = BuildProgress()
 
@@ -56,7 +67,8 @@ class BuildKit:
         output = "type=image,compression=uncompressed" if compresses else "type=image"
         with tempfile.TemporaryDirectory(prefix="envcap-build-") as name:
             metadata = Path(name) / "metadata.json"
-            words = [self._client, "buildx", "build", "--builder", self._builder(), "--network", "none"]
+            words = [self._client, "buildx", "build", "--builder", self._builder()]
+            words += ["--network", "none"] if secrets is None else _secret_words(secrets)
             words += ["--provenance=false", "--sbom=false", "--output", output, "--metadata-file", str(metadata)]
             words += ["--platform", context.platform, *([] if use_cache else ["--no-cache"])]
             words += ["--progress", "rawjson" if _numbers(self.version) >= _RAW else "plain", str(folder)]
@@ -72,10 +84,18 @@ class BuildKit:
                 )
             return Solved(identity=msgspec.json.decode(metadata.read_bytes(), type=_Metadata).digest, steps=seen.times)
 
+    def name(self, identity: str, tag: str) -> None:
+        """Give an image its tag."""
+        capture([self._client, "tag", identity, tag], purpose="Naming the image")
+
     def _builder(self) -> str:
         """Give the name of the builder that is the engine's own: only it has the engine's images."""
         shown = capture([self._client, "context", "show"], purpose="Asking for Docker's context")
         return shown.stdout.decode().strip() or "default"
+
+
+def _secret_words(secrets: Mapping[str, Path]) -> list[str]:
+    return [word for name, path in sorted(secrets.items()) for word in ("--secret", f"id={name},src={path.resolve()}")]
 
 
 def find_buildkit() -> BuildKit | None:

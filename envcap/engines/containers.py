@@ -22,7 +22,7 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 from envcap.archives import unpack
 from envcap.errors import NotRunError
 from envcap.model.image import Image, Mount, Outcome, Task
-from envcap.model.layout import CODE_FOLDER, HOOK_EVENTS, HOOK_FILE, OWNER
+from envcap.model.layout import CODE_FOLDER, HOME, HOOK_EVENTS, HOOK_FILE, OWNER
 from envcap.model.progress import Progress, Tell
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ _LABELS = {"dev.envcap.task": "1"}
 
 def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) -> "Container":
     """Create it, not started: no network, no capabilities, a read-only root, a plain user, a scratch volume."""
-    # An anonymous volume takes over the image's own content of the folder, owners included: the evaluation can
-    # write beside its code while the root stays read-only, on a remote engine too.
-    mounts = [DockerMount(target=WORK, source="", type="volume")]
+    # An anonymous volume takes over the image's own content of a folder, owners included: the evaluation can
+    # write beside its code and into its home while the root stays read-only, on a remote engine too.
+    mounts = [DockerMount(target=folder, source="", type="volume") for folder in (WORK, HOME)]
     for mount in task.mounts:
         _require_readable(mount)
         target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"
@@ -57,7 +57,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         working_dir=WORK,
         user=f"{OWNER}:{OWNER}",
         mounts=mounts,
-        environment={} if task.hook is None else {"PYTHONPATH": HOOK_FOLDER},
+        environment={**task.environment, **({} if task.hook is None else {"PYTHONPATH": HOOK_FOLDER})},
         labels=_LABELS,
         network_mode=None if task.network else "none",
         read_only=True,
@@ -67,6 +67,7 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=_PROCESSES,
+        cpuset_cpus=_processors(client, task.cpus),
         device_requests=_gpu_requests(task.gpus),
         init=True,  # reaps what the evaluation leaves behind, and passes signals on
     )
@@ -100,6 +101,13 @@ def _gpu_requests(gpus: list[str] | None) -> list[DeviceRequest]:
     if not gpus:
         return [DeviceRequest(count=-1, capabilities=[["gpu"]])]
     return [DeviceRequest(device_ids=gpus, capabilities=[["gpu"]])]
+
+
+def _processors(client: docker.DockerClient, wanted: int | None) -> str | None:
+    """Give the first processors as the engine writes them: `0-3`; None for all."""
+    if wanted is None:
+        return None
+    return f"0-{max(1, min(wanted, int(client.info()['NCPU']))) - 1}"
 
 
 def _require_readable(mount: Mount) -> None:

@@ -20,10 +20,11 @@ from envcap.engines.classic import build_classic
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError
 from envcap.interruption import held
-from envcap.model.image import Context, Image, Outcome, Promise, Task
-from envcap.model.layout import LOCK_LABEL
+from envcap.model.image import Context, Image, Layer, Outcome, Promise, Task
+from envcap.model.layout import LOCK_LABEL, TARGET_LABEL
 from envcap.model.progress import Progress, Tell
 
+_NO_OPERATION = re.compile(r"^/bin/sh -c #\(nop\) ")  # what the classic builder writes before ADD and its like
 _NO_GPU_RUNTIME = "could not select device driver"  # what the engine says without NVIDIA's container toolkit
 _NAMING_SECONDS = 5  # for which a tag may be in another build's hands
 _START = "Start it, for example `sudo systemctl start docker`, or use `--engine venv`."
@@ -51,6 +52,7 @@ class DockerEngine:
                 identity=str(image.id),
                 lock_sha256=image.labels.get(LOCK_LABEL, ""),
                 size=image.attrs.get("Size"),
+                target="serve" if image.labels.get(TARGET_LABEL) == "serve" else "eval",
             )
 
     def pull(self, reference: str, *, platform: str) -> Image | None:
@@ -88,6 +90,12 @@ class DockerEngine:
             raise NotRunError(f"Docker lost the image `{tag}` right after building it.")
         promise = _promise(self._client.images.get(tag).attrs, context)
         return msgspec.structs.replace(image, builder=builder, promise=promise, steps=solved.steps)
+
+    def layers(self, image: Image) -> list[Layer]:
+        """Give what each step added to the image, the newest first, those of its base too; not those of no size."""
+        with _translated("Reading the image's layers"):
+            history: list[dict[str, Any]] = self._client.api.history(image.identity)  # type: ignore[no-untyped-call]
+        return [Layer(step=_step(entry["CreatedBy"]), size=entry["Size"]) for entry in history if entry["Size"]]
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run in a fresh container, which is gone afterwards, as is its scratch volume."""
@@ -177,6 +185,12 @@ def _plain(error: BaseException) -> str:
         error = cast("BaseException", error.__cause__ or error.__context__)
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()).rstrip(".") or type(error).__name__
+
+
+def _step(created_by: str) -> str:
+    """Give the instruction, without what the builders write around it."""
+    text = _NO_OPERATION.sub("", created_by).removesuffix("# buildkit")
+    return " ".join(text.split())
 
 
 def _has_containerd_store(info: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from envcap.model.image import Context, Image, Outcome, Task
+from envcap.model.image import Context, Image, Layer, Outcome, Task
 from envcap.model.progress import Tell
 
 
@@ -24,6 +24,9 @@ class Engine(Protocol):
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         """Build the image from the context written to `folder`. Raises NotRunError with the failing step."""
+
+    def layers(self, image: Image) -> list[Layer]:
+        """Give what each step added to the image, the newest first; nothing where an engine has no layers."""
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run a task and bring its outputs back below the folder `results`. Raises NotRunError if it cannot start."""

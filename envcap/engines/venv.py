@@ -16,7 +16,7 @@ from envcap.atomic import write_bytes
 from envcap.engines.engine import Engine
 from envcap.engines.interpreters import find_interpreter
 from envcap.errors import NotRunError, RefusedError
-from envcap.model.image import Context, Image, Outcome, Task
+from envcap.model.image import Context, Image, Layer, Outcome, Task
 from envcap.model.layout import CODE_ARCHIVE, CODE_FOLDER, HOOK_EVENTS, HOOK_FILE
 from envcap.model.progress import Progress, Tell
 from envcap.process import capture, run_live
@@ -109,6 +109,11 @@ class VenvEngine:
         mark = {"lock_sha256": context.lock_sha256, "environment": context.environment}
         write_bytes(target / _MARK, json.dumps(mark, indent=1).encode())
 
+    def layers(self, image: Image) -> list[Layer]:
+        """Give nothing: an environment is one folder."""
+        del image
+        return []
+
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run in a scratch copy of the frozen code, with the recorded variables and none of the host's."""
         folder = Path(image.reference)
@@ -133,9 +138,11 @@ class VenvEngine:
                 env={
                     **recorded,
                     **_surrounding(folder / "env", scratch),
+                    **task.environment,
                     **({} if task.hook is None else {"PYTHONPATH": str(hook)}),
                 },
                 timeout=task.timeout,
+                cpus=task.cpus,
                 on_line=lambda line: tell(Progress(kind="output", text=line)),
             )
             for output in task.outputs:

@@ -35,7 +35,7 @@ def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dic
     gaps: list[Gap] = []
     for name in sorted(wanted | set(environ)):
         asked_for = name in wanted
-        if not asked_for and (_ALLOWED.fullmatch(name) is None or _MACHINE_ONLY.fullmatch(name) is not None):
+        if not asked_for and not is_recorded_unasked(name):
             continue
         reason = _reason_against(name, environ.get(name))
         if reason is None:
@@ -50,6 +50,11 @@ def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dic
                 )
             )
     return chosen, gaps
+
+
+def is_recorded_unasked(name: str) -> bool:
+    """Tell whether a variable of that name goes into every lock where it is set."""
+    return _ALLOWED.fullmatch(name) is not None and _MACHINE_ONLY.fullmatch(name) is None
 
 
 def _reason_against(name: str, value: str | None) -> str | None:

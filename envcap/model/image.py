@@ -5,6 +5,9 @@ from typing import Literal
 
 from envcap.model.struct import Data
 
+# What an image is for: to run the evaluation, or another program on the same packages, libraries and settings.
+Target = Literal["eval", "serve"]
+
 
 class ContextFile(Data, frozen=True, kw_only=True):
     """One file of the build context: its content, the sha256 under which it is kept, or the wheels it is made of."""
@@ -62,9 +65,27 @@ class Image(Data, frozen=True, kw_only=True):
     identity: str  # the engine's own id of it
     lock_sha256: str  # of the lock that it was built from
     size: int | None = None  # bytes
+    target: Target = "eval"
     builder: str | None = None  # who built it just now, None for one that was there
     promise: Promise | None = None
     steps: list[StepTime] = []  # of that build, where the builder tells
+
+
+class Layer(Data, frozen=True, kw_only=True):
+    """One layer of an image: the step that made it, as the engine tells it, and what it adds, in bytes."""
+
+    step: str
+    size: int
+
+
+class Making(Data, frozen=True, kw_only=True):
+    """How an image came to be. The times are UTC, RFC 3339, seconds."""
+
+    image: Image
+    target: Target
+    portable: bool
+    started: str
+    finished: str
 
 
 class Mount(Data, frozen=True, kw_only=True):
@@ -86,6 +107,8 @@ class Task(Data, frozen=True, kw_only=True):
     network: bool = False
     hook: bytes | None = None  # a sitecustomize for every Python of the task, which writes to `events` beside itself
     gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
+    environment: dict[str, str] = {}  # variables that stand in for the recorded ones of the same name, or beside them
+    cpus: int | None = None  # how many processors it sees; None for all, and never more than there are
 
 
 class Outcome(Data, frozen=True, kw_only=True):

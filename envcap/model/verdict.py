@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from envcap.model.cause import Cause, Trial
 from envcap.model.evaluation import Kind, Metric
 from envcap.model.gap import Gap
 from envcap.model.struct import Data
@@ -84,6 +85,8 @@ class Judgement(Data, frozen=True, kw_only=True):
     runs: int = 1  # of verify
     checks: list[Check] = []
     findings: list[Finding] = []
+    causes: list[Cause] = []  # of a difference, the likeliest first
+    trials: list[Trial] = []  # what `--explain` tried, in that order
     gaps: list[Gap] = []
     notes: list[str] = []  # what this verdict does not cover
     engine: str = ""

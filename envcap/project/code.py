@@ -1,5 +1,6 @@
 """The project's code as one deterministic archive, and what has changed in a working tree since."""
 
+import contextlib
 import hashlib
 import os
 import tarfile
@@ -7,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from envcap.errors import RefusedError
+from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, EPOCH, OWNER
 from envcap.model.lock import Code
 from envcap.model.struct import Data
-from envcap.sources import SourceFiles, list_files
+from envcap.sources import SourceFiles, is_secret_file, leads_out, list_files
 from envcap.store import Store, file_sha256
+
+_MOST_SOURCES, _LARGEST_SOURCE = 500, 1 << 20  # files, bytes: what can be read through in a moment
 
 
 class Captured(Data, frozen=True, kw_only=True):
@@ -24,12 +27,27 @@ class Captured(Data, frozen=True, kw_only=True):
     gaps: list[Gap]
 
 
+class ArchivedCode(Data, frozen=True, kw_only=True):
+    """The sha256 of each file, or `link:` and where it leads; and the Python sources among them, by path."""
+
+    digests: dict[str, str]
+    sources: dict[str, str]
+
+
 def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
-    """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote."""
-    return {
-        path: _fingerprint(project / path)
-        for path in list_files(project, left_out=outputs_and_data(project, declaration)).paths
-    }
+    """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote.
+
+    Raises WrongUsageError for a link that leads out of the project.
+    """
+    listing = list_files(project, left_out=outputs_and_data(project, declaration))
+    for gap in listing.gaps:
+        if leads_out(project, gap.subject) and not is_secret_file(gap.subject):
+            raise WrongUsageError(
+                f"`{gap.subject}` is a link that leads out of the project: it cannot be frozen with the code.",
+                hint=f"If the evaluation reads it, declare it: `--data {gap.subject}`; if not, let git ignore it, "
+                "or remove it.",
+            )
+    return {path: _fingerprint(project / path) for path in listing.paths}
 
 
 def capture_code(project: Path, declaration: Declaration, store: Store, *, before: Mapping[str, str]) -> Captured:
@@ -71,6 +89,25 @@ def changes_since(project: Path, code: Code, store: Store) -> list[str]:
             if _member_fingerprint(members, member) != _fingerprint(path):
                 changes.append(f"`{name}` was changed")
     return changes if present else []
+
+
+def archived_code(code: Code, store: Store) -> ArchivedCode:
+    """Give what the frozen code is made of; nothing where the archive is gone or cannot be read."""
+    archive = store.find(code.archive, CODE_ARCHIVE)
+    digests: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    if archive is None:
+        return ArchivedCode(digests=digests, sources=sources)
+    with contextlib.suppress(tarfile.TarError, OSError), tarfile.open(archive) as members:
+        for member in members:
+            if member.isdir():
+                continue
+            name = member.name.removeprefix(f"{CODE_FOLDER}/")
+            digests[name] = _member_fingerprint(members, member).removeprefix("x").removeprefix("-")
+            stream = members.extractfile(member) if name.endswith(".py") and member.isfile() else None
+            if stream is not None and member.size <= _LARGEST_SOURCE and len(sources) < _MOST_SOURCES:
+                sources[name] = stream.read().decode(errors="replace")
+    return ArchivedCode(digests=digests, sources=sources)
 
 
 def require_frozen_code(project: Path, code: Code, store: Store) -> None:

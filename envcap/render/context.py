@@ -1,14 +1,17 @@
 """Lock to build context: every file of it, and the tag. Pure: the same lock gives the same bytes."""
 
+import contextlib
 import re
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timezone
 
 from envcap.cuda import cuda_of
 from envcap.errors import NotRunError, RefusedError
-from envcap.model.image import Context, ContextFile
-from envcap.model.layout import CODE_ARCHIVE, EPOCH, LOCK_LABEL, OS_PACKAGES, OWNER
-from envcap.model.lock import Lock
+from envcap.model.image import Context, ContextFile, Target
+from envcap.model.layout import CODE_ARCHIVE, EPOCH, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL
+from envcap.model.lock import Lock, OsPackage
 from envcap.render.conda import conda_files, conda_values
+from envcap.render.furnishing import image_archive
 from envcap.render.layers import ENVIRONMENT, MAKE_ENVIRONMENT, installation_of, layer_files, layer_steps
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 from envcap.render.templates import fill
@@ -18,39 +21,50 @@ _REFERENCE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
 )
 _TIMEZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+")  # an abbreviation such as CST names several
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def default_tag(lock: Lock, *, lock_sha256: str) -> str:
+def default_tag(lock: Lock, *, lock_sha256: str, target: Target = "eval") -> str:
     """Give the tag of a lock's image where the user names none: it changes whenever the lock does."""
     name = re.sub(r"[^a-z0-9]+", "-", lock.name.lower()).strip("-")
-    return f"envcap/{name or 'lock'}:{lock_sha256[:12]}"
+    return f"envcap/{name or 'lock'}:{lock_sha256[:12]}{'' if target == 'eval' else f'-{target}'}"
 
 
-def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool = False) -> Context:
+def render(
+    lock: Lock,
+    *,
+    lock_sha256: str,
+    needs_base: bool,
+    lock_file: bytes | None = None,
+    target: Target = "eval",
+    link_scripts: bool = False,
+) -> Context:
     """Render the Dockerfile and list the files beside it; without `needs_base`, for an engine that has no images.
 
+    `lock_file` are the lock's own bytes, which an image keeps. The target `serve` leaves out the evaluation's code.
     `link_scripts` lets the scripts of conda packages run, in the build and without a network.
 
     Raises NotRunError when a base is needed and the lock has no digest of it, RefusedError when a value cannot
     enter a Dockerfile.
     """
-    tag = default_tag(lock, lock_sha256=lock_sha256)
+    tag = default_tag(lock, lock_sha256=lock_sha256, target=target)
     environment = image_environment(lock)
-    code = ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive)
+    code = [ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive)] if target == "eval" else []
     if needs_base:
-        dockerfile = _dockerfile(lock, tag=tag, lock_sha256=lock_sha256)
+        values = dockerfile_values(lock, tag=tag, lock_sha256=lock_sha256, target=target)
         files = [
-            ContextFile(path="Dockerfile", content=dockerfile.encode()),
-            code,
+            ContextFile(path="Dockerfile", content=fill("Dockerfile.j2", values).encode()),
+            image_archive(lock, lock_file),
+            *code,
             *layer_files(lock.packages),
             *_os_package_files(lock),
             *conda_files(lock, link_scripts=link_scripts),
         ]
     else:
-        files = [code, *_wheels(lock)]
+        files = [*code, *_wheels(lock)]
     return Context(
-        epoch=int(datetime.fromisoformat(lock.created_at.replace("Z", "+00:00")).timestamp()),
+        epoch=int(moment_of(lock).timestamp()),
         tag=tag,
         lock_sha256=lock_sha256,
         platform=lock.base.platform,
@@ -61,10 +75,18 @@ def render(lock: Lock, *, lock_sha256: str, needs_base: bool, link_scripts: bool
     )
 
 
+def moment_of(lock: Lock) -> datetime:
+    """Give when the lock was made. Raises RefusedError for what envcap does not write: RFC 3339, UTC, seconds."""
+    if _MOMENT.fullmatch(lock.created_at) is not None:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(lock.created_at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    raise RefusedError(f"The lock says that it was made at `{lock.created_at}`, which is no time.")
+
+
 def image_environment(lock: Lock) -> dict[str, str]:
     """Give the variables that the evaluation is started with, sorted: the recorded ones, and a plain surrounding."""
     surrounding = {
-        "HOME": "/tmp",  # noqa: S108  (the one place that is writable under a read-only root)
+        "HOME": HOME,
         "LANG": "C.UTF-8",
         "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
         **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": ENVIRONMENT}),
@@ -85,11 +107,8 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
         return []
     names = [f"{number:03}-{package.file}" for number, package in enumerate(packages)]
     sums = "".join(f"{package.sha256}  {name}\n" for package, name in zip(packages, names, strict=True))
-    # Sorted by bytes, as `LC_ALL=C sort` does.
-    versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
-    asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
     script = fill("install.sh.j2", {"epoch": EPOCH})
-    texts = {"install.sh": script, "SHA256SUMS": sums, "VERSIONS": "".join(versions), "NAMES": asked}
+    texts = {"install.sh": script, "SHA256SUMS": sums, **os_package_lists(packages)}
     return [
         *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
         *(
@@ -99,29 +118,36 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
     ]
 
 
+def os_package_lists(packages: Sequence[OsPackage]) -> dict[str, str]:
+    """Give the lists of what is to be there in the end, by file name: `VERSIONS` sorted by bytes, and `NAMES`."""
+    versions = sorted(f"{package.name}:{package.architecture}={package.version}\n" for package in packages)
+    asked = "".join(f"{package.name}:{package.architecture}\n" for package in packages)
+    return {"VERSIONS": "".join(versions), "NAMES": asked}
+
+
 def _wheels(lock: Lock) -> list[ContextFile]:
     return [ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages]
 
 
-def _dockerfile(lock: Lock, *, tag: str, lock_sha256: str) -> str:
+def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -> dict[str, object]:
+    """Give what a Dockerfile is filled with. Raises RefusedError for a value that cannot enter one."""
     environment = image_environment(lock)
-    return fill(
-        "Dockerfile.j2",
-        {
-            "created_by": _one_line(lock.created_by),
-            "lock_sha256": lock_sha256,
-            "tag": tag,
-            "base": base_reference(lock),
-            "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
-            "conda": conda_values(lock) if lock.conda_prefix is not None else None,
-            "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
-            "layers": layer_steps(lock.packages),
-            "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
-            "user": OWNER,
-            "command": exec_form(lock.declaration.command),
-            "labels": [(name, quote_value(value)) for name, value in _labels(lock, lock_sha256=lock_sha256).items()],
-        },
-    )
+    labels = image_labels(lock, lock_sha256=lock_sha256, target=target)
+    return {
+        "created_by": _one_line(lock.created_by),
+        "lock_sha256": lock_sha256,
+        "tag": tag,
+        "base": base_reference(lock),
+        "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
+        "conda": conda_values(lock) if lock.conda_prefix is not None else None,
+        "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
+        "layers": layer_steps(lock.packages),
+        "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
+        "user": OWNER,
+        "serve": target == "serve",
+        "command": exec_form(lock.declaration.command),
+        "labels": [(name, quote_value(value)) for name, value in labels.items()],
+    }
 
 
 def base_reference(lock: Lock) -> str:
@@ -138,7 +164,7 @@ def base_reference(lock: Lock) -> str:
     return f"{base.reference}@{base.digest}"
 
 
-def _labels(lock: Lock, *, lock_sha256: str) -> dict[str, str]:
+def image_labels(lock: Lock, *, lock_sha256: str, target: Target) -> dict[str, str]:
     """Give the labels: the OCI image specification's annotations, and ours."""
     labels = {
         "org.opencontainers.image.title": lock.name,
@@ -149,6 +175,7 @@ def _labels(lock: Lock, *, lock_sha256: str) -> dict[str, str]:
         "org.opencontainers.image.base.digest": lock.base.digest,
         "dev.envcap.version": lock.created_by,
         LOCK_LABEL: lock_sha256,
+        TARGET_LABEL: "" if target == "eval" else target,
     }
     return {name: value for name, value in labels.items() if value}
 

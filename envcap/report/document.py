@@ -12,7 +12,7 @@ from envcap.dependencies import roots
 from envcap.errors import EnvcapError
 from envcap.model.difference import Comparison
 from envcap.model.examination import Examination
-from envcap.model.image import Context, Image
+from envcap.model.image import Context, Image, Layer
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement
 from envcap.redact import redact_text
@@ -31,10 +31,29 @@ def show_document(lock: Lock, path: Path, sha256: str) -> str:
     return _encode({"format": _FORMAT, "lock": place, "frozen": lock, "roots": roots(lock.packages)})
 
 
-def build_document(lock: Lock, context: Context, image: Image | None, output: Path | None) -> str:
-    """Give the image, or the folder that was written, and the lock's gaps."""
+def build_document(
+    lock: Lock,
+    context: Context,
+    image: Image | None,
+    output: Path | None,
+    *,
+    layers: Sequence[Layer] = (),
+    copies: Sequence[str] = (),
+    portable: bool = False,
+) -> str:
+    """Give the image with its layers, or the folder that was written, and the lock's gaps."""
     written = None if output is None else {"folder": str(output), "files": [file.path for file in context.files]}
-    return _encode({"format": _FORMAT, "image": image, "written": written, "gaps": lock.gaps})
+    return _encode(
+        {
+            "format": _FORMAT,
+            "image": image,
+            "layers": list(layers),
+            "cuda-copies": list(copies),
+            "written": written,
+            "portable": portable,
+            "gaps": lock.gaps,
+        }
+    )
 
 
 def judgement_document(judgement: Judgement) -> str:

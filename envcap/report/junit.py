@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 from envcap.model.verdict import Check, Judgement, Verdict
 from envcap.report.table import plain
+from envcap.report.why import why_summary
 
 
 def junit_document(judgement: Judgement, *, name: str) -> str:
@@ -17,9 +18,12 @@ def junit_document(judgement: Judgement, *, name: str) -> str:
     explained = any(check.judged and check.verdict is judgement.verdict for check in judgement.checks)
     if not explained:  # the verdict comes from elsewhere than a check
         _add_case(suite, "verdict", judgement.verdict, "; ".join(judgement.reasons))
+    if judgement.causes or judgement.trials:
+        output = ElementTree.SubElement(suite, "system-out")
+        output.text = "\n".join(map(plain, ["Why, the likeliest first:", *why_summary(judgement)]))
     for word, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(word, str(len(suite.findall(f"testcase/{kind}"))))
-    suite.set("tests", str(len(suite)))
+    suite.set("tests", str(len(suite.findall("testcase"))))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)

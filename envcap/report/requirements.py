@@ -13,12 +13,12 @@ _QUOTED = {ord(character): f"%{ord(character):02X}" for character in "$'\"\\`"}
 _UNSAFE = "# The following packages are considered to be unsafe in a requirements file:"
 
 
-def describe_requirements(lock: Lock) -> str:
+def describe_requirements(lock: Lock, *, beside: str | None = None) -> str:
     """Give the lines for `pip install --require-hashes --no-deps -r FILE`, run in the lock's folder.
 
     The format is pip's ("Requirements File Format"), the layout that of `pip-compile --generate-hashes`. Each package
     is bound to its file by sha256: from the index it came from, from its address, or from the store beside the lock,
-    which pip looks for from where it is started.
+    which pip looks for from where it is started; from the folder `beside` in place of the store where one is named.
     """
     required_by = dependants(lock.packages)
     ordered = sorted(lock.packages, key=lambda package: package.name)
@@ -26,11 +26,11 @@ def describe_requirements(lock: Lock) -> str:
     unsafe = [package for package in ordered if package.name in _INSTALLERS]
     lines = [*_header(lock), *_indexes(lock)]
     for package in common:
-        lines += _requirement(package, required_by[package.name])
+        lines += _requirement(package, required_by[package.name], beside=beside)
     if unsafe:
         lines += ["", _UNSAFE]
     for package in unsafe:
-        lines += _requirement(package, required_by[package.name])
+        lines += _requirement(package, required_by[package.name], beside=beside)
     return "\n".join(lines) + "\n"
 
 
@@ -59,10 +59,10 @@ def _is_from_index(package: Package) -> bool:
     return package.wheel.path is None and _ADDRESS.fullmatch(package.index or "") is not None
 
 
-def _requirement(package: Package, required_by: list[str]) -> list[str]:
+def _requirement(package: Package, required_by: list[str], *, beside: str | None) -> list[str]:
     wheel = package.wheel
     if wheel.path is not None:
-        target = f"./{wheel.path}"
+        target = f"./{wheel.path}" if beside is None else f"./{beside}/{wheel.name}"
     elif _is_from_index(package):
         target = f"{package.name}=={package.version}"
     else:

@@ -27,14 +27,14 @@ def statement_lines(judgement: Judgement, lock: Lock | None) -> str:
     subject = _subject(judgement)
     if not subject:
         return ""
-    statements = [
-        {"predicateType": _TEST_RESULT, "predicate": _test_result(judgement)},
-        {"predicateType": _VERIFICATION, "predicate": _verification(judgement, lock)},
-    ]
-    return "".join(
-        f"{json.dumps({'_type': _STATEMENT, 'subject': subject, **statement}, sort_keys=True)}\n"
-        for statement in statements
-    )
+    predicates = {_TEST_RESULT: _test_result(judgement), _VERIFICATION: _verification(judgement, lock)}
+    statements = [statement(subject, kind, predicate) for kind, predicate in predicates.items()]
+    return "".join(f"{json.dumps(document, sort_keys=True)}\n" for document in statements)
+
+
+def statement(subject: list[dict[str, Any]], kind: str, predicate: dict[str, Any]) -> dict[str, Any]:
+    """Give a statement that says the predicate of that kind of the subject."""
+    return {"_type": _STATEMENT, "subject": subject, "predicateType": kind, "predicate": predicate}
 
 
 def _subject(judgement: Judgement) -> list[dict[str, Any]]:

@@ -1,17 +1,20 @@
 """Results as text for people. Model in, strings out: nothing here prints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from envcap.model.gap import Gap
-from envcap.model.image import Context, Image
+from envcap.model.image import Context, Image, Layer
+from envcap.model.layout import CODE_ARCHIVE
 from envcap.model.lock import Base, Code, Lock, Package
 from envcap.model.numerics import Numerics
 from envcap.model.verdict import Check, Judgement
 from envcap.report.derivation import derivation_lines
+from envcap.report.layers import layer_lines
 from envcap.report.machine import around_lines, around_tables
 from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
+from envcap.report.why import why_lines
 
 _CHECK_HEADINGS = ("output", "frozen", "came back", "tolerance", "judgement")
 _MOST_METRICS = 6
@@ -58,17 +61,33 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
     ]
 
 
-def describe_build(lock: Lock, context: Context, image: Image | None, output: Path | None) -> str:
-    """Summarise what was built, or the folder that was written."""
+def describe_build(
+    lock: Lock,
+    context: Context,
+    image: Image | None,
+    output: Path | None,
+    *,
+    layers: Sequence[Layer] = (),
+    copies: Sequence[str] = (),
+    portable: bool = False,
+) -> str:
+    """Summarise what was built, with the size of each layer, or the folder that was written."""
     if image is None:
+        command = "docker buildx build" if portable else "docker build --network none"
         lines = [
             f"Written: {output} ({len(context.files)} files; nothing was built)",
-            f"  build it   docker build --network none --tag {context.tag} {output}",
+            f"  build it   {command} --tag {context.tag} {output}",
         ]
         return _text([*lines, *_gaps(lock.gaps)])
     size = f", {image.size / 1e6:,.0f} MB" if image.size else ""
-    lines = [f"Built: {image.reference} ({image.engine}{size})", *_gaps(lock.gaps), "Next: envcap verify"]
-    return _text(lines)
+    lines = [f"Built: {image.reference} ({image.engine}{size})", *layer_lines(layers, copies), *_gaps(lock.gaps)]
+    return _text([*lines, _next_after_build(context, image, portable=portable)])
+
+
+def _next_after_build(context: Context, image: Image, *, portable: bool) -> str:
+    if not any(file.path == CODE_ARCHIVE for file in context.files):
+        return f"Next: docker run --rm -it {image.reference}"
+    return f"Next: envcap verify --image {image.reference}" if portable else "Next: envcap verify"
 
 
 def describe_judgement(judgement: Judgement, lock: Lock) -> str:
@@ -79,6 +98,7 @@ def describe_judgement(judgement: Judgement, lock: Lock) -> str:
     if judgement.checks:
         lines += [*table_lines(_CHECK_HEADINGS, map(_check_row, judgement.checks)), ""]
     lines += _how_judged(judgement)
+    lines += why_lines(judgement)
     lines += [_inside(judgement, lock), *_findings(judgement)]
     lines += [f"Not covered: {note}" for note in judgement.notes]
     lines += _gaps(judgement.gaps)

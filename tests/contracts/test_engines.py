@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import platform
 import sys
 import tarfile
@@ -42,7 +43,8 @@ elif mode == "sleep":
 elif mode == "data":
     print(pathlib.Path("data/input.txt").read_text())
 elif mode == "surroundings":
-    print(json.dumps({"environment": dict(os.environ), "files": sorted(os.listdir("."))}))
+    seen = {"environment": dict(os.environ), "files": sorted(os.listdir(".")), "cpus": len(os.sched_getaffinity(0))}
+    print(json.dumps(seen))
 """
 
 
@@ -209,6 +211,14 @@ def test_keeps_the_hosts_variables_out(
     environment = json.loads(outcome.stdout)["environment"]
     assert environment["CONTRACT_VALUE"] == "recorded"
     assert "canary" not in str(environment)
+
+
+def test_a_task_brings_variables_and_processors_of_its_own(engine: Engine, image: Image, tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    outcome = run(engine, image, "surroundings", tmp_path, environment={"CONTRACT_VALUE": "other", "NEW": "1"}, cpus=1)
+    seen = json.loads(outcome.stdout)
+    assert (seen["environment"]["CONTRACT_VALUE"], seen["environment"]["NEW"], seen["cpus"]) == ("other", "1", 1)
+    assert os.sched_getaffinity(0) == before
 
 
 def test_names_a_command_that_is_not_there(engine: Engine, image: Image, tmp_path: Path) -> None:

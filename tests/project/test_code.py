@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from envcap.errors import RefusedError
+from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE
 from envcap.project.code import Captured, capture_code, changes_since, fingerprints
 from envcap.store import Store
@@ -299,16 +299,14 @@ def test_a_name_that_is_no_unicode_is_taken_too(repository: "Project") -> None:
     assert changes_since(repository.root, captured.code, repository.store) == []
 
 
-def test_links_inside_are_kept_and_links_outside_are_gaps(repository: "Project", tmp_path: Path) -> None:
-    (tmp_path / "outside").write_text(CANARY, encoding="utf-8")
+def test_links_inside_are_kept(repository: "Project") -> None:
     for name, target in {
         "inside": "package/model.py",
         "package/up": "../evaluate.py",
         "folder": "package",
         "dangling": "nowhere",
         "absolute": str(repository.root / "evaluate.py"),
-        "outside": "../outside",
-        "system": "/etc/hostname",
+        ".env": "../secrets",
     }.items():
         (repository.root / name).symlink_to(target)
     captured = repository.capture()
@@ -320,9 +318,35 @@ def test_links_inside_are_kept_and_links_outside_are_gaps(repository: "Project",
         "work/dangling": "nowhere",
         "work/absolute": "evaluate.py",
     }
-    assert subjects(captured) == ["outside", "system"]
-    assert CANARY.encode() not in repository.everything_kept()
+    assert subjects(captured) == [".env"]
     assert changes_since(repository.root, captured.code, repository.store) == []
+
+
+@pytest.mark.parametrize("target", ["../../outside", "/etc/hostname", "../package/../../outside", "../..", "/"])
+def test_a_link_that_leads_out_is_refused_unless_it_is_data(target: str, repository: "Project", tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text(CANARY, encoding="utf-8")
+    (repository.root / "package" / "link").symlink_to(target)
+    with pytest.raises(WrongUsageError, match="`package/link` is a link that leads out") as refused:
+        repository.capture()
+    assert "--data package/link" in refused.value.hint
+    repository.declaration = msgspec.structs.replace(repository.declaration, data=["package/link"])
+    assert "package/link" not in names(repository, repository.capture())
+    assert CANARY.encode() not in repository.everything_kept()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".env", ".env.local", ".netrc", ".pypirc", "id_rsa", "keys/id_ed25519", "server.pem", "tls.key", ".aws/config"],
+)
+def test_a_key_is_named_and_never_taken_along(name: str, repository: "Project") -> None:
+    """Committed or not, as a file or in what has changed since."""
+    repository.put(name, "first\n")
+    repository.commit()
+    repository.put(name, CANARY)
+    captured = repository.capture()
+    assert subjects(captured) == [name]
+    assert name not in names(repository, captured)
+    assert CANARY.encode() not in repository.everything_kept()
 
 
 def test_modes_are_plain_and_folders_are_named(repository: "Project") -> None:

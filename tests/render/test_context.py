@@ -163,6 +163,7 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
     context = rendered(sample_lock)
     assert [(file.path, file.sha256) for file in context.files] == [
         ("Dockerfile", None),
+        ("image.tar", None),
         ("code.tar", "a" * 64),
         ("layers/01-small-00.tar", None),
         ("layers/02-own.tar", None),
@@ -180,7 +181,7 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
     assert texts["os-packages/VERSIONS"] == "file:amd64=1:5.44-3\nlibgomp1:amd64=12.2.0-14\n"
     assert (context.lock_sha256, context.platform, context.python) == (LOCK_SHA256, "linux/amd64", "3.11.7")
     assert context.tag == "envcap/train:999999999999"
-    assert [file.wheels for file in context.files[2:4]] == [("1" * 64,), ("2" * 64,)]
+    assert [file.wheels for file in context.files[3:5]] == [("1" * 64,), ("2" * 64,)]
     assert context.installation is not None
     assert context.installation.site == "/opt/env/lib/python3.11/site-packages"
 
@@ -236,7 +237,7 @@ def test_every_builder_can_build_it(sample_lock: Lock) -> None:
 def test_the_environment_of_the_evaluation(sample_lock: Lock) -> None:
     environment = image_environment(sample_lock)
     assert environment == {
-        "HOME": "/tmp",
+        "HOME": "/home/envcap",
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "4",
         "PYTHONHASHSEED": "0",
@@ -389,7 +390,6 @@ def test_any_value_comes_through_as_it_is(
     lock = replace(
         lock,
         created_by=f"envcap {text}",
-        created_at=f"at {text}",
         code=replace(lock.code, repository=f"from {text}", commit=f"commit {text}"),
         declaration=replace(lock.declaration, command=words),
     )
@@ -401,7 +401,7 @@ def test_any_value_comes_through_as_it_is(
     assert json.loads(parsed.all("CMD")[0]) == words
     assert {name: value for name, value in parsed.labels.items() if name != "dev.envcap.stage"} == {
         "org.opencontainers.image.title": "train",
-        "org.opencontainers.image.created": f"at {text}",
+        "org.opencontainers.image.created": sample_lock.created_at,
         "org.opencontainers.image.source": f"from {text}",
         "org.opencontainers.image.revision": f"commit {text}",
         "org.opencontainers.image.base.name": lock.base.reference,

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envcap.compare import number
+from envcap.compare.causes import rank_causes, with_trials
+from envcap.compare.clues import Clue
 from envcap.compare.conclusion import conclude
 from envcap.compare.decision import Setting
 from envcap.compare.wording import claim_of
 from envcap.errors import NotRunError
+from envcap.model.cause import Trial
 from envcap.model.evaluation import Metric, Tolerance
 from envcap.model.gap import Gap
 from envcap.model.image import Image
@@ -32,6 +35,23 @@ Golden = Callable[[str, str], None]
 SHA256 = "9" * 64
 ACCURACIES: list[Metric] = [0.9165, 0.9235, 0.92, 0.918, 0.9225]
 LOSSES: list[Metric] = [0.21, 0.35, 0.26, 0.3, 0.24]
+CAUSES = rank_causes(
+    [
+        Clue("blas", 50, "`libscipy_openblas64_` kernel: frozen SkylakeX, inside Haswell"),
+        Clue("threads", 30, "hardware `cores`: frozen 8, inside 2"),
+        Clue("hash seed", 20, "`train.py line 3` uses a set"),
+        Clue("listing", 15, "`train.py line 9` uses listdir"),
+    ]
+)
+TRIALS = [
+    Trial(suspect="randomness", knob="nothing", outcome="no change", detail="the same run again gave the same", runs=1),
+    Trial(suspect="blas", knob="k", outcome="not applied", detail="OPENBLAS_CORETYPE=SkylakeX has no effect", runs=0),
+    Trial(
+        suspect="threads", knob="t", outcome="confirmed", detail="with 8 threads the frozen outputs came back", runs=1
+    ),
+    Trial(suspect="hash seed", knob="h", outcome="no change", detail="PYTHONHASHSEED=0 and =1 agree", runs=2),
+]
+CAUSES = with_trials(CAUSES, TRIALS)
 NOTE = "the operating-system layer was not rebuilt"
 
 
@@ -97,6 +117,8 @@ def judgements(lock: Lock) -> dict[str, Judgement]:
                 ),
             ],
             gaps=lock.gaps,
+            causes=CAUSES,
+            trials=TRIALS,
         ),
         "retrained": judgement(
             [
@@ -109,7 +131,11 @@ def judgements(lock: Lock) -> dict[str, Judgement]:
             kind="retraining",
             runs=2,
         ),
-        "inconclusive": judgement([judge_metric("accuracy", [0.91, 0.93], 0.92, None)], notes=[NOTE]),
+        "inconclusive": judgement(
+            [judge_metric("accuracy", [0.91, 0.93], 0.92, None)],
+            notes=[NOTE],
+            causes=rank_causes([Clue("randomness", 45, "runs of one side differ among themselves in `accuracy`")]),
+        ),
         "refused": judgement([judge_metric("accuracy", [0.91], 0.91, None)], [another]),
     }
 

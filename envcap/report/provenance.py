@@ -1,0 +1,70 @@
+"""How an image was made, as an in-toto statement about it: what went in, and who put it together. Unsigned.
+
+In-toto Attestation Framework, "Statement v1"; SLSA, "Provenance v1".
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from envcap import __version__
+from envcap.model.image import Making
+from envcap.model.lock import Lock, Wheel
+from envcap.report.statement import statement
+
+_PREDICATE = "https://slsa.dev/provenance/v1"
+_BUILD_TYPE = "https://envcap.dev/build/v1"
+_BUILDER = "https://envcap.dev/builder/local"
+
+
+def provenance_document(lock: Lock, making: Making) -> str:
+    """Give the statement about a finished image, as JSON; names and digests only, nothing of the machine it ran on."""
+    image = making.image
+    subject = [{"name": image.reference, "digest": {"sha256": image.identity.removeprefix("sha256:")}}]
+    predicate = {
+        "buildDefinition": {
+            "buildType": _BUILD_TYPE,
+            "externalParameters": {
+                "lock": f"pylock.{lock.name}.toml",
+                "portable": making.portable,
+                "target": making.target,
+            },
+            "internalParameters": {"platform": lock.base.platform},
+            "resolvedDependencies": [*_dependencies(lock, making)],
+        },
+        "runDetails": {
+            "builder": {"id": _BUILDER, "version": {"envcap": __version__, "engine": image.engine}},
+            "metadata": {"startedOn": making.started, "finishedOn": making.finished},
+        },
+    }
+    document = statement(subject, _PREDICATE, predicate)
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _dependencies(lock: Lock, making: Making) -> Iterator[dict[str, Any]]:
+    yield _resource(f"pylock.{lock.name}.toml", making.image.lock_sha256)
+    base = lock.base
+    if base.digest is not None:
+        name, _, tag = base.reference.partition(":") if "/" not in base.reference else base.reference.rpartition(":")
+        query = f"digest={quote(base.digest, safe='')}&platform={quote(base.platform, safe='')}"
+        place = f"pkg:docker/{quote(name, safe='/')}@{quote(tag, safe='')}?{query}"
+        yield _resource(base.reference, base.digest.removeprefix("sha256:"), uri=place)
+    for wheel in [*(package.wheel for package in lock.packages), *(package.archive for package in lock.conda)]:
+        yield _file(wheel)
+    for package in lock.os_packages.packages if lock.os_packages is not None else []:
+        yield _resource(package.file, package.sha256, uri=package.url)
+    if making.target != "serve":
+        yield _resource("code", lock.code.archive)
+        if lock.code.repository and lock.code.commit:
+            where = {"uri": f"git+{lock.code.repository}", "digest": {"gitCommit": lock.code.commit}}
+            yield {"name": "repository", **where}
+
+
+def _file(wheel: Wheel) -> dict[str, Any]:
+    return _resource(wheel.name, wheel.sha256, uri=wheel.url)
+
+
+def _resource(name: str, sha256: str, *, uri: str | None = None) -> dict[str, Any]:
+    """Give a ResourceDescriptor of the in-toto attestation framework."""
+    return {"name": name, "digest": {"sha256": sha256}, **({"uri": uri} if uri else {})}

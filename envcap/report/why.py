@@ -1,0 +1,48 @@
+"""Why outputs differ, as text for people."""
+
+from envcap.model.cause import Cause, Trial
+from envcap.model.verdict import Judgement, Verdict
+
+_MOST_TOLD = 3  # in full; of the others the title alone
+WITH_CAUSES = {Verdict.DIFFERENT, Verdict.INCONCLUSIVE}  # where not knowing why is worth a sentence
+UNKNOWN = (
+    "nothing that envcap looks at speaks for a cause: no difference that matters was found in code, packages, "
+    "interpreter, libraries, processor, threads, locale, time zone and recorded variables"
+)
+
+
+def why_lines(judgement: Judgement) -> list[str]:
+    """Give the ranked causes with their evidence, and what reruns showed; nothing where there was nothing to ask."""
+    if not judgement.causes:
+        if judgement.verdict not in WITH_CAUSES:
+            return []
+        return [f"Why: {UNKNOWN}", *_tried_lines(judgement.trials), ""]
+    told, others = judgement.causes[:_MOST_TOLD], judgement.causes[_MOST_TOLD:]
+    lines = ["Why, the likeliest first:"]
+    for number, cause in enumerate(told, 1):
+        lines += _cause_lines(number, cause, [one for one in judgement.trials if one.suspect == cause.key])
+    if others:
+        lines.append(f"  also: {'; '.join(f'{cause.title} ({cause.strength})' for cause in others)}")
+    known = {cause.key for cause in told}
+    return [*lines, *_tried_lines([trial for trial in judgement.trials if trial.suspect not in known]), ""]
+
+
+def _tried_lines(trials: list[Trial]) -> list[str]:
+    return [f"  tried besides: {trial.detail}" for trial in trials]
+
+
+def _cause_lines(number: int, cause: Cause, trials: list[Trial]) -> list[str]:
+    lines = [f"  {number}. {cause.title} ({cause.strength})"]
+    lines += [f"     {text}" for text in cause.evidence]
+    lines += [f"     tried: {trial.detail}" for trial in trials]
+    if cause.strength == "excluded":
+        return lines
+    if cause.strength != "confirmed":
+        lines.append(f"     to confirm: {cause.confirm}")
+    return [*lines, f"     what to do: {cause.remedy}"]
+
+
+def why_summary(judgement: Judgement) -> list[str]:
+    """Give each cause in one line, and what was tried, for reports of tests."""
+    causes = [f"{cause.title} ({cause.strength}): {'; '.join(cause.evidence)}" for cause in judgement.causes]
+    return [*causes, *(f"tried: {trial.detail}" for trial in judgement.trials)]
