@@ -134,6 +134,8 @@ def settle(prefix: Path, *, started: float) -> None:
                 path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
             if path.is_dir() or path.lstat().st_mtime >= started:
                 os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    prefix.chmod(prefix.stat().st_mode | 0o555)
+    os.utime(prefix, (EPOCH, EPOCH))
 
 
 def main() -> None:
