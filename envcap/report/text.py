@@ -17,6 +17,7 @@ from envcap.report.tree import package_rows, tree_lines
 from envcap.report.why import why_lines
 
 _CHECK_HEADINGS = ("output", "frozen", "came back", "tolerance", "judgement")
+_SLOW, _MOST_SLOW, _STEP_WIDTH = 1.0, 3, 60  # seconds of a step worth telling, how many, characters of each
 _MOST_METRICS = 6
 _MOST_GAPS = 12
 _LINES = dict[str, str]
@@ -80,8 +81,23 @@ def describe_build(
         ]
         return _text([*lines, *_gaps(lock.gaps)])
     size = f", {image.size / 1e6:,.0f} MB" if image.size else ""
-    lines = [f"Built: {image.reference} ({image.engine}{size})", *layer_lines(layers, copies), *_gaps(lock.gaps)]
+    lines = [f"Built: {image.reference} ({image.engine}{size})", *_how_built(image)]
+    lines += [*layer_lines(layers, copies), *_gaps(lock.gaps)]
     return _text([*lines, _next_after_build(context, image, portable=portable)])
+
+
+def _how_built(image: Image) -> list[str]:
+    """Tell who built it, what another build of the lock will give, and which steps took long."""
+    lines = []
+    if image.promise == "bit for bit":
+        lines.append(f"  the same again  bit for bit: {image.identity} from {image.builder}")
+    elif image.promise == "same content":
+        lines.append(f"  the same again  in content: its layers, but not its date; built by {image.builder}")
+    slow = sorted((step for step in image.steps if step.seconds >= _SLOW), key=lambda step: -step.seconds)[:_MOST_SLOW]
+    if slow:
+        words = [f"{step.seconds:.1f} s {step.step[:_STEP_WIDTH]}" for step in slow]
+        lines.append(f"  longest steps   {'; '.join(words)}")
+    return lines
 
 
 def _next_after_build(context: Context, image: Image, *, portable: bool) -> str:
