@@ -19,6 +19,7 @@ from envcap.model.image import Context, Image, Layer, Making, Target
 from envcap.model.lock import Lock
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
+from envcap.pack import settle_base
 from envcap.places import lock_store
 from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
@@ -88,8 +89,10 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         _require_rebuildable(lock, needs_base=needs_base, target=request.target)
         context = _render(request, lock, content, needs_base=needs_base)
         compiler = None
-        if context.installation is not None:
-            compiler = inside(engine, base_reference(lock), platform=context.platform)
+        if needs_base:
+            context, base = settle_base(context, lock, project, tell=tell)
+            if context.installation is not None:
+                compiler = inside(engine, base, locked=base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             started = _now()
             image = _make(engine, request, context, folder, tell=tell)

@@ -7,10 +7,12 @@ import typer
 
 from envcap import __version__, interruption
 from envcap.commands.build import build
+from envcap.commands.cache import cache
 from envcap.commands.diff import diff
 from envcap.commands.doctor import doctor
 from envcap.commands.export import export
 from envcap.commands.freeze import freeze
+from envcap.commands.pack import pack
 from envcap.commands.show import show
 from envcap.commands.upgrade import upgrade
 from envcap.commands.verify import verify
@@ -39,7 +41,7 @@ def start(
         raise typer.Exit
 
 
-for command in (freeze, build, verify, diff, upgrade, show, export, doctor):
+for command in (freeze, build, verify, diff, upgrade, show, export, pack, cache, doctor):
     app.command()(command)
 
 

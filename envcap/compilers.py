@@ -16,9 +16,10 @@ from envcap.process import capture
 _SECONDS = 1800.0
 
 
-def inside(engine: Engine, base: str, *, platform: str) -> Compiler:
+def inside(engine: Engine, base: str, *, locked: str, platform: str) -> Compiler:
     """Compile with the `python3` of a base image, run as an evaluation is: no network, no privileges.
 
+    `locked` is what the lock calls the image, with its digest; `base` is what the engine may have to be told instead.
     What it gives raises NotRunError when the image cannot be had or its interpreter fails.
     """
 
@@ -33,7 +34,7 @@ def inside(engine: Engine, base: str, *, platform: str) -> Compiler:
             raise NotRunError(f"Compiling byte code in `{base}` ended with code {outcome.code}.\n{said}")
         return outcome.stdout
 
-    return Compiler(name=base, run=compile_there)
+    return Compiler(name=locked, run=compile_there)
 
 
 def on_this_machine(version: str, environ: Mapping[str, str]) -> Compiler:
@@ -59,7 +60,7 @@ def without_building(
     try:
         engine = stack.enter_context(closing(open_engine("docker", Path(), tell=tell)))
         if engine.pull(base, platform=context.platform) is not None:
-            return inside(engine, base, platform=context.platform)
+            return inside(engine, base, locked=base, platform=context.platform)
     except NotRunError:
         pass  # an engine is not needed to write a folder
     try:

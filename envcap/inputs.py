@@ -2,20 +2,20 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import structs
 
 from envcap.assemble.bytecode import Compiler
 from envcap.assemble.wheels import AssembledWheels, write_layer
+from envcap.fetching import fetch_inputs, locked_files
 from envcap.model.image import Context, Installation
 from envcap.model.layout import CODE_ARCHIVE, CONDA_EDITS
-from envcap.model.lock import Lock, Package
-from envcap.model.progress import Progress, Tell
+from envcap.model.lock import Lock
+from envcap.model.progress import Tell
 from envcap.places import assembled_cache, download_cache, lock_store
 
 
@@ -97,38 +97,19 @@ def _fetched(
     environ: Mapping[str, str],
     tell: Tell,
 ) -> dict[str, Path]:
-    """Give every file that the lock names, by its sha256, but for wheels that are assembled already."""
-    from envcap.pins.declared import read_every_index
-    from envcap.pins.download import fetch
-    from envcap.pins.os_packages import fetch_os_packages
-    from envcap.pins.session import open_session
-
-    cache = download_cache(environ)
-    cache.root.mkdir(parents=True, exist_ok=True)
+    """Give every file that the context holds, by its sha256, but for wheels that are assembled already."""
     named = {file.sha256 for file in context.files}.union(*(file.wheels for file in context.files))
-    wanted = [one for one in (*lock.packages, *_conda_archives(lock)) if one.wheel.sha256 in named]
+    wanted = [package for package in locked_files(lock) if package.wheel.sha256 in named]
     # What is carried beside the lock is checked in any case: it belongs to the lock.
     packages = [one for one in wanted if one.wheel.path is not None or one.wheel.sha256 not in without]
-    if packages:
-        tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
-    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
-    with closing(open_session(configuration)) as session:
-        files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
-        debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
-        files.update(fetch_os_packages(debs, cache=cache, session=session, tell=tell))
+    debs = [package for package in lock.os_packages.packages if package.sha256 in named] if lock.os_packages else []
+    files = fetch_inputs(lock, packages=packages, os_packages=debs, project=project, environ=environ, tell=tell)
     store = lock_store(project)
     if lock.conda_prefix is not None and lock.conda_prefix.edits is not None:
         edits = lock.conda_prefix.edits
         files[edits] = store.require(edits, CONDA_EDITS, what="The edited conda files")
     files[lock.code.archive] = store.require(lock.code.archive, CODE_ARCHIVE, what="The code")
     return files
-
-
-def _conda_archives(lock: Lock) -> list[Package]:
-    """Give conda's archives, and the wheel that installs them, as downloads know packages."""
-    archives = [Package(name=one.name, version=one.version, wheel=one.archive) for one in lock.conda]
-    installer = lock.conda_prefix.installer if lock.conda_prefix is not None else None
-    return archives + ([Package(name="py-rattler", version="", wheel=installer)] if installer is not None else [])
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -155,7 +155,8 @@ def _fetch(packages: OsPackages, cache: Store, tell: Tell) -> list[Gap]:
     """Bring the files into the user's cache now: archives keep only the newest version, and the build may be late."""
     try:
         with closing(open_session(read_configuration(Path(sys.executable)))) as session:
-            fetch_os_packages(packages.packages, cache=cache, session=session, tell=tell)
+            # Asked for just now: what the archive does not have, no snapshot of this moment has either.
+            fetch_os_packages(packages.packages, frozen_at="", cache=cache, session=session, environ={}, tell=tell)
     except EnvcapError as error:
         reason = redact_text(error.message.splitlines()[0].rstrip("."))
         return [

@@ -5,24 +5,36 @@ from pathlib import Path
 
 from envcap.store import STORE_FOLDER, Store
 
+INPUTS_FOLDER = ".envcap/inputs"  # beside a lock that came in a capsule: what would else be downloaded
+BASE_FOLDER = ".envcap/base"  # there too: the base image as an OCI layout
+
 
 def lock_store(project: Path) -> Store:
     """Give the store that belongs to the locks of a project."""
     return Store(project / STORE_FOLDER)
 
 
-def download_cache(environ: Mapping[str, str]) -> Store:
-    """Give the user's cache of downloaded files, in `$ENVCAP_CACHE` or the platform's usual place."""
-    return Store(_cache(environ) / "files")
-
-
-def assembled_cache(environ: Mapping[str, str]) -> Store:
-    """Give the user's cache of wheels in the form of layers, beside the downloaded files."""
-    return Store(_cache(environ) / "assembled")
-
-
-def _cache(environ: Mapping[str, str]) -> Path:
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """Tell where the user's cache is: `$ENVCAP_CACHE` or the platform's usual place."""
     import platformdirs
 
     chosen = environ.get("ENVCAP_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("envcap", appauthor=False)
+
+
+def download_cache(environ: Mapping[str, str], *, project: Path | None = None) -> Store:
+    """Give the user's cache of downloaded files; with `project`, one that finds what came with its capsule too."""
+    inputs = project / INPUTS_FOLDER if project is not None else None
+    beneath = Store(inputs) if inputs is not None and inputs.is_dir() else None
+    return Store(cache_root(environ) / "files", beneath=beneath)
+
+
+def assembled_cache(environ: Mapping[str, str]) -> Store:
+    """Give the user's cache of wheels in the form of layers, beside the downloaded files."""
+    return Store(cache_root(environ) / "assembled")
+
+
+def base_layout(project: Path) -> Path | None:
+    """Give the folder of the base image that came in a capsule, or None where there is none."""
+    folder = project / BASE_FOLDER
+    return folder if (folder / "index.json").is_file() else None

@@ -14,7 +14,7 @@ from envcap.process import capture
 from envcap.redact import redact_text, strip_credentials
 
 LARGEST_UNTRACKED = 20 << 20  # bytes: larger ones are data, and should be declared as such
-_OWN = re.compile(r"(^|/)(\.envcap(/|$)|pylock(\.[^./]+)?\.toml$)")
+_OWN = re.compile(r"(^|/)(\.envcap(/|$)|pylock(\.[^./]+)?\.toml$|[^/]+\.capsule$)")
 _PASSING = re.compile(r"(^|/)(__pycache__|\.ipynb_checkpoints|node_modules|\.git)(/|$)|\.pyc$")
 # Files whose purpose is to hold a secret. Their text never enters a store or an image.
 _KEYS = re.compile(

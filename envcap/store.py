@@ -1,12 +1,13 @@
 """Content-addressed folders of files: `.envcap/store` beside a lock, and the download cache of a user."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,7 @@ from typing import IO
 from envcap.errors import RefusedError
 
 STORE_FOLDER = ".envcap/store"  # beside the lock, with forward slashes: the lock holds such paths
+_PIECE = 1 << 20  # bytes
 
 
 class Incoming:
@@ -21,6 +23,20 @@ class Incoming:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def take_up(self) -> None:
+        """Go on after what the file holds already."""
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            self._digest.update(piece)
+            self.size += len(piece)
+
+    def start_over(self) -> None:
+        """Forget what was written so far."""
+        self._file.seek(0)
+        self._file.truncate()
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -112,6 +128,67 @@ class Store:
             with suppress(OSError):
                 scratch.rmdir()  # fails, rightly, while another file is on its way
 
+    @contextmanager
+    def resume(self, sha256: str, name: str) -> Iterator[Incoming]:
+        """Give a file to write to that may hold a beginning already, left by a transfer that broke off.
+
+        When the block ends well and the bytes have that digest, it is kept as `name`; when they have another it is
+        gone. When the block raises, what was written stays for the next time if a `validator` says what it is of.
+        The caller holds `reserve`.
+        """
+        part = self._part(sha256)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        incoming = None
+        try:
+            with part.open("r+b" if part.exists() else "w+b") as file:
+                incoming = Incoming(file)
+                incoming.take_up()
+                yield incoming
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            if incoming is None or not incoming.size or not self.validator(sha256).is_file():
+                self.abandon(sha256)
+            raise
+        if incoming.sha256 != sha256:
+            self.abandon(sha256)
+            return
+        part.chmod(0o644)
+        target = self.path(sha256, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(target)
+        self.abandon(sha256)
+
+    def validator(self, sha256: str) -> Path:
+        """Tell where the server's mark of the file that a beginning was taken from is kept."""
+        return self._part(sha256).with_suffix(".tag")
+
+    def abandon(self, sha256: str) -> None:
+        """Remove the beginning of a file, if there is one."""
+        self._part(sha256).unlink(missing_ok=True)
+        self.validator(sha256).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part(sha256).parent.rmdir()  # fails, rightly, while another file is on its way
+
+    @contextmanager
+    def reserve(self, sha256: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Have the file of that digest alone among all processes; `waiting` is called once where another has it.
+
+        The system lets go of the lock of a process that ends in whatever way.
+        """
+        path = self.root / "locks" / sha256
+        descriptor = _lock_file(path, waiting)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # whoever waits for this one sees that its name is gone, and begins anew
+            os.close(descriptor)
+            with suppress(OSError):
+                path.parent.rmdir()
+
+    def _part(self, sha256: str) -> Path:
+        return self.root / "partial" / f"{sha256}.part"
+
     def add_bytes(self, content: bytes, name: str) -> str:
         """Keep `content` under `name`; give its sha256."""
         sha256 = hashlib.sha256(content).hexdigest()
@@ -128,6 +205,32 @@ class Store:
                 shutil.copyfileobj(stream, incoming, 1 << 20)
                 sha256 = incoming.sha256
         return sha256
+
+
+def _lock_file(path: Path, waiting: Callable[[], None]) -> int:
+    """Open and lock a file, and see to it that it still has its name: another may have removed it meanwhile."""
+    told = False
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # somebody who was done removed the empty folder
+            continue
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    waiting()
+                told = True
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _scratch_file(folder: Path) -> tuple[int, str]:

@@ -40,6 +40,9 @@ FLOORS = {
         "libraries",
         "diagnose",
         "explain",
+        "pack",
+        "fetching",
+        "cache",
     },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }

@@ -12,6 +12,21 @@ from envcap.report.console import Talk, show_result
 
 
 def build(
+    capsule: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A capsule that `envcap pack` wrote: it is unpacked, and built without a network.", show_default=False
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into",
+            envvar="ENVCAP_INTO",
+            help="The new folder to unpack the capsule to.",
+            show_default="the capsule's name, here",
+        ),
+    ] = None,
     project: Project = Path(),
     name: Name = "envcap",
     engine: EngineName = "auto",
@@ -80,25 +95,30 @@ def build(
     from envcap.build import BuildRequest
     from envcap.build import build as run_build
     from envcap.commands.companions import Companions
+    from envcap.pack import open_capsule
     from envcap.report.document import build_document
     from envcap.report.text import describe_build
 
+    if into is not None and capsule is None:
+        raise WrongUsageError("`--into` is where a capsule is unpacked, and no capsule is named.")
     companions = Companions(sbom=sbom, provenance=provenance, only_context=output is not None)
-    request = BuildRequest(
-        project=project,
-        name=name,
-        engine=engine,
-        tag=tag,
-        output=output,
-        use_cache=not no_cache,
-        link_scripts=link_scripts,
-        frozen_code=frozen_code,
-        strict=strict,
-        target=target,
-        portable=portable,
-        secrets=_secrets(secret or []),
-    )
     with Talk() as talk:
+        if capsule is not None:
+            project, name = open_capsule(capsule, into, tell=talk.tell)
+        request = BuildRequest(
+            project=project,
+            name=name,
+            engine=engine,
+            tag=tag,
+            output=output,
+            use_cache=not no_cache,
+            link_scripts=link_scripts,
+            frozen_code=frozen_code,
+            strict=strict,
+            target=target,
+            portable=portable,
+            secrets=_secrets(secret or []),
+        )
         built = run_build(request, environ=os.environ, tell=talk.tell)
         companions.write(built)
     describe = build_document if as_json else describe_build
@@ -111,6 +131,7 @@ def build(
             layers=built.layers,
             copies=built.copies,
             portable=portable,
+            unpacked=project if capsule is not None else None,
         )
     )
 

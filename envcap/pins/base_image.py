@@ -188,16 +188,11 @@ def _ask_registry(reference: str, kind: str) -> _Resolved:
     import requests
     from docker import auth
 
-    host, name = auth.resolve_repository_name(reference)
-    name, _, tag = name.partition(":")
-    is_hub = host == auth.INDEX_NAME
-    if is_hub and "/" not in name:
-        name = f"library/{name}"
-    server = auth.INDEX_URL.removesuffix("/v1/") if is_hub else _server(host)
-    address = f"{server}/v2/{name}/manifests/{tag or 'latest'}"
+    host, address, tag = repository_address(reference)
     with requests.Session() as session:
         try:
-            answer = _get(session, address, login=auth.load_config().resolve_authconfig(host))
+            login = auth.load_config().resolve_authconfig(host)
+            answer = get_from_registry(session, f"{address}/manifests/{tag}", login=login)
         except requests.RequestException as error:
             raise LookupError(f"the registry of `{reference}` cannot be reached") from error
         if answer.status_code == 404:
@@ -212,21 +207,39 @@ def _ask_registry(reference: str, kind: str) -> _Resolved:
     return _Resolved(digest=digest, media_type=media_type, manifest_digest=manifest)
 
 
+def repository_address(reference: str) -> tuple[str, str, str]:
+    """Give the registry, the address below which it keeps the repository of an image, and the tag."""
+    from docker import auth
+
+    host, name = auth.resolve_repository_name(reference)
+    name, _, tag = name.partition(":")
+    is_hub = host == auth.INDEX_NAME
+    if is_hub and "/" not in name:
+        name = f"library/{name}"
+    server = auth.INDEX_URL.removesuffix("/v1/") if is_hub else _server(host)
+    return host, f"{server}/v2/{name}", tag or "latest"
+
+
 def _server(host: str) -> str:
     is_local = host.partition(":")[0] in ("localhost", "127.0.0.1")
     return f"{'http' if is_local else 'https'}://{host}"
 
 
-def _get(session: "requests.Session", address: str, *, login: dict[str, str] | None) -> "requests.Response":
-    """Get a manifest; when asked to, fetch a token first (Docker registry token authentication)."""
+def get_from_registry(
+    session: "requests.Session", address: str, *, login: dict[str, str] | None
+) -> "requests.Response":
+    """Get a manifest or a blob; when asked to, fetch a token first (Docker registry token authentication).
+
+    The body is not read yet.
+    """
     headers = {"Accept": ", ".join(_INDEX_TYPES + _MANIFEST_TYPES)}
     user = (login["username"], login["password"]) if login and login.get("username") else None
-    answer = session.get(address, headers=headers, timeout=_SECONDS)
+    answer = session.get(address, headers=headers, timeout=_SECONDS, stream=True)
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status_code != 401:
         return answer
     if challenge.lower().startswith("basic"):
-        return session.get(address, headers=headers, auth=user, timeout=_SECONDS)
+        return session.get(address, headers=headers, auth=user, timeout=_SECONDS, stream=True)
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     if not fields.get("realm", "").startswith(("https://", "http://127.0.0.1", "http://localhost")):
         return answer
@@ -234,7 +247,7 @@ def _get(session: "requests.Session", address: str, *, login: dict[str, str] | N
     granted = session.get(fields["realm"], params=query, auth=user, timeout=_SECONDS)
     token: dict[str, Any] = granted.json() if granted.ok else {}
     headers["Authorization"] = f"Bearer {token.get('token') or token.get('access_token') or ''}"
-    return session.get(address, headers=headers, timeout=_SECONDS)
+    return session.get(address, headers=headers, timeout=_SECONDS, stream=True)
 
 
 def _manifest_for(index: dict[str, Any], kind: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.lock import Package, Wheel
-from envcap.model.progress import Progress, Tell
+from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
 from envcap.pins.threads import Stop, run_each
 from envcap.redact import strip_credentials
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _THREADS = 4
 _PIECE = 1 << 18
+_MEGABYTE = 1_000_000
+_LARGE = 50 * _MEGABYTE  # from here on the bytes of a single file are told
+_TELL_EVERY = 4 * _MEGABYTE
+_WHOLE, _PART, _NO_SUCH_RANGE = 200, 206, 416
 _ATTEMPTS = 3  # of a transfer that breaks off; refused connections are the session's to repeat
 _CHANGED = (
     "Somebody replaced the file after the freeze. Freeze again if you trust the new one, else find the frozen one."
@@ -76,7 +80,7 @@ def fetch(
             sha256=wheel.sha256,
             size=wheel.size,
         )
-        return download(source, session=session, cache=cache, stop=stop).path
+        return download(source, session=session, cache=cache, stop=stop, tell=tell).path
 
     distant = [package for package in packages if package.wheel.path is None]
     for package, path in run_each(bring, distant, threads=_THREADS, stop=stop):
@@ -85,52 +89,128 @@ def fetch(
     return files
 
 
-def download(source: Source, *, session: requests.Session, cache: Store, stop: Stop | None = None) -> Received:
+def download(
+    source: Source,
+    *,
+    session: requests.Session,
+    cache: Store,
+    stop: Stop | None = None,
+    tell: Tell = say_nothing,
+) -> Received:
     """Give the file, kept in `cache`, after its size and sha256 were checked where they are known.
+
+    Of a file whose sha256 is known, what arrived before a failure stays beside the cache's files and is gone on with,
+    and of several processes that want it only one downloads it.
 
     Raises RefusedError when they differ, NotRunError when the file cannot be had.
     """
     stop = stop or Stop()
+    if source.sha256 is None:
+        return _repeat(lambda: _attempt(source, session=session, cache=cache, stop=stop, tell=tell), source)
+
+    def say_waiting() -> None:
+        tell(Progress(kind="notice", text=f"waiting for another envcap, which fetches {source.what}"))
+
+    with cache.reserve(source.sha256, waiting=say_waiting):
+        held = cache.find(source.sha256, source.name)  # the one that we waited for may have brought it
+        if held is not None:
+            return Received(path=held, sha256=source.sha256, size=held.stat().st_size)
+        return _repeat(lambda: _attempt(source, session=session, cache=cache, stop=stop, tell=tell), source)
+
+
+def _repeat(attempt: Callable[[], Received], source: Source) -> Received:
     for _ in range(_ATTEMPTS - 1):
         with suppress(_BrokenOffError):
-            return _attempt(source, session=session, cache=cache, stop=stop)
+            return attempt()
     try:
-        return _attempt(source, session=session, cache=cache, stop=stop)
+        return attempt()
     except _BrokenOffError as error:
         raise NotRunError(
             f"{source.what} cannot be downloaded from `{strip_credentials(source.url)}`: {error}.",
-            hint="Is the network stable? Run the same command again: files that were finished are kept.",
+            hint="Is the network stable? Run the same command again: what has arrived is kept.",
         ) from error
 
 
-def _attempt(source: Source, *, session: requests.Session, cache: Store, stop: Stop) -> Received:
-    """Download once. Raises _BrokenOffError when it may be tried again."""
+def _attempt(source: Source, *, session: requests.Session, cache: Store, stop: Stop, tell: Tell) -> Received:
+    """Download once, from where an earlier attempt broke off. Raises _BrokenOffError when it may be tried again."""
     import requests
     import urllib3
 
     from envcap.pins.session import explain, explain_status
 
     _go_on(stop)
-    try:
-        response = session.get(source.url, headers={"Accept-Encoding": "identity"}, stream=True)
-    except requests.RequestException as error:
-        raise explain(error, url=source.url) from error
-    with response:
-        if response.status_code != 200:
-            raise explain_status(response.status_code, response.reason or "", url=source.url)
-        # urllib3 can shut the socket of a response since 2.3; without it a stalled thread is left behind.
-        wake = getattr(response.raw, "shutdown", response.close)
-        with cache.receive(source.name) as incoming, stop.waking(wake):
-            try:
-                for piece in _pieces(response):
-                    _go_on(stop)
-                    incoming.write(piece)
-                    if source.size is not None and incoming.size > source.size:
-                        break
-            except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
-                raise _BrokenOffError(f"the transfer broke off after {incoming.size} bytes") from error
+    opened = cache.resume(source.sha256, source.name) if source.sha256 else cache.receive(source.name)
+    with opened as incoming:
+        try:
+            response = session.get(source.url, headers=_ask_for_rest(incoming, source, cache), stream=True)
+        except requests.RequestException as error:
+            raise explain(error, url=source.url) from error
+        with response:
+            if response.status_code == _NO_SUCH_RANGE and incoming.size:
+                incoming.start_over()
+                raise _BrokenOffError("the server no longer has the file that was begun")
+            if response.status_code not in {_WHOLE, _PART}:
+                raise explain_status(response.status_code, response.reason or "", url=source.url)
+            begun = _begin(response, incoming, source, cache)
+            # urllib3 can shut the socket of a response since 2.3; without it a stalled thread is left behind.
+            wake = getattr(response.raw, "shutdown", response.close)
+            with stop.waking(wake):
+                try:
+                    _take(response, incoming, source, stop=stop, tell=tell)
+                except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
+                    raise _BrokenOffError(f"the transfer broke off after {incoming.size} bytes") from error
+        try:
             _check(incoming, source)
-        return Received(path=cache.path(incoming.sha256, source.name), sha256=incoming.sha256, size=incoming.size)
+        except RefusedError as error:
+            incoming.start_over()  # neither is kept, nor gone on with
+            if begun:
+                raise _BrokenOffError("what was begun does not fit to the rest") from error
+            raise
+    return Received(path=cache.path(incoming.sha256, source.name), sha256=incoming.sha256, size=incoming.size)
+
+
+def _ask_for_rest(incoming: Incoming, source: Source, cache: Store) -> dict[str, str]:
+    """Give the headers: for what is missing only, if the file is still the one that was begun (RFC 9110, 13.1.5)."""
+    headers = {"Accept-Encoding": "identity"}
+    mark = cache.validator(source.sha256) if source.sha256 else None
+    if not incoming.size or mark is None or not mark.is_file():
+        return headers
+    return {**headers, "Range": f"bytes={incoming.size}-", "If-Range": mark.read_text(encoding="latin-1")}
+
+
+def _begin(response: requests.Response, incoming: Incoming, source: Source, cache: Store) -> bool:
+    """Note which file the server gives; tell whether it gives the rest of the one that was begun."""
+    stated = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if response.status_code == _PART and stated is not None and int(stated[1]) == incoming.size:
+        return True
+    incoming.start_over()
+    if response.status_code == _PART:
+        if source.sha256:
+            cache.abandon(source.sha256)
+        raise _BrokenOffError("the server gives another part than was asked for")
+    mark = response.headers.get("ETag", "")
+    if mark.startswith("W/") or not mark:  # a weak one does not vouch for bytes
+        mark = response.headers.get("Last-Modified", "")
+    if source.sha256:
+        cache.validator(source.sha256).unlink(missing_ok=True)
+        if mark:
+            cache.validator(source.sha256).write_text(mark, encoding="latin-1")
+    return False
+
+
+def _take(response: requests.Response, incoming: Incoming, source: Source, *, stop: Stop, tell: Tell) -> None:
+    told = incoming.size
+    for piece in _pieces(response):
+        _go_on(stop)
+        incoming.write(piece)
+        if source.size is None:
+            continue
+        if incoming.size > source.size:
+            return
+        if source.size >= _LARGE and (incoming.size - told >= _TELL_EVERY or incoming.size == source.size):
+            told = incoming.size
+            done, total = incoming.size // _MEGABYTE, source.size // _MEGABYTE
+            tell(Progress(kind="count", text=f"fetching {source.what}, MB", done=done, total=total))
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

@@ -40,8 +40,9 @@ def build_document(
     layers: Sequence[Layer] = (),
     copies: Sequence[str] = (),
     portable: bool = False,
+    unpacked: Path | None = None,
 ) -> str:
-    """Give the image with its layers, or the folder that was written, and the lock's gaps."""
+    """Give the image with its layers, or the folder that was written, the one that a capsule went to, and the gaps."""
     written = None if output is None else {"folder": str(output), "files": [file.path for file in context.files]}
     return _encode(
         {
@@ -51,6 +52,7 @@ def build_document(
             "cuda-copies": list(copies),
             "written": written,
             "portable": portable,
+            "unpacked": None if unpacked is None else str(unpacked),
             "gaps": lock.gaps,
         }
     )

@@ -1,5 +1,6 @@
 """Results as text for people. Model in, strings out: nothing here prints."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -71,8 +72,12 @@ def describe_build(
     layers: Sequence[Layer] = (),
     copies: Sequence[str] = (),
     portable: bool = False,
+    unpacked: Path | None = None,
 ) -> str:
-    """Summarise what was built, with the size of each layer, or the folder that was written."""
+    """Summarise what was built, with the size of each layer, or the folder that was written.
+
+    `unpacked` is where a capsule went.
+    """
     if image is None:
         command = "docker buildx build" if portable else "docker build --network none"
         lines = [
@@ -83,7 +88,8 @@ def describe_build(
     size = f", {image.size / 1e6:,.0f} MB" if image.size else ""
     lines = [f"Built: {image.reference} ({image.engine}{size})", *_how_built(image)]
     lines += [*layer_lines(layers, copies), *_gaps(lock.gaps)]
-    return _text([*lines, _next_after_build(context, image, portable=portable)])
+    elsewhere = "" if unpacked is None else f" --project {shlex.quote(str(unpacked))} --name {lock.name}"
+    return _text([*lines, _next_after_build(context, image, portable=portable) + elsewhere])
 
 
 def _how_built(image: Image) -> list[str]:

@@ -105,6 +105,7 @@ class Index:
         self.missing = 404  # the status for a project that is not there
         self.failing: Counter[str] = Counter()  # path -> how many times it answers 503 first
         self.truncated: Counter[str] = Counter()  # path -> how many times the body breaks off first
+        self.marks: dict[str, str] = {}  # path -> the ETag of what breaks off, while the file is the same
         self.redirects: dict[str, str] = {}
         self.yanked: dict[str, str] = {}  # file name -> reason
         self.slow = threading.Event()  # set: file bodies never end
@@ -191,7 +192,7 @@ def serve(index: Index) -> type[BaseHTTPRequestHandler]:
             if body is None:
                 return self.answer(404, b"nothing")
             extent = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-            if extent and index.ranges:
+            if extent and index.ranges and self.headers.get("If-Range") in {None, index.marks.get(path)}:
                 first = int(extent[1]) if extent[1] else max(0, len(body) - int(extent[2]))
                 last = int(extent[2]) if extent[1] and extent[2] else len(body) - 1
                 piece = body[first : last + 1]
@@ -200,7 +201,8 @@ def serve(index: Index) -> type[BaseHTTPRequestHandler]:
             if index.truncated[path] > 0 and self.command == "GET":
                 index.truncated[path] -= 1
                 self.close_connection = True
-                return self.answer(200, body[: len(body) // 2], **{"Content-Length": str(len(body))})
+                mark = {"ETag": index.marks[path]} if path in index.marks else {}
+                return self.answer(200, body[: len(body) // 2], **{"Content-Length": str(len(body)), **mark})
             if index.slow.is_set() and self.command == "GET":
                 self.answer(200, body[:10], **{"Content-Length": str(len(body) + 1)})
                 while index.slow.is_set():

@@ -6,8 +6,10 @@ import hashlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.lock import Package, Wheel
 from envcap.model.progress import Progress
 from envcap.pins.configuration import Configuration, place
-from envcap.pins.download import fetch
+from envcap.pins.download import Source, download, fetch
 from envcap.pins.session import open_session
 from envcap.store import STORE_FOLDER, Store
 
@@ -182,3 +184,46 @@ def test_ctrl_c_ends_it_promptly(index: Index, tmp_path: Path) -> None:
     assert b"KeyboardInterrupt" in said
     assert time.monotonic() - started < 5
     assert left(tmp_path) == []
+
+
+def test_what_broke_off_is_gone_on_with(index: Index, tmp_path: Path) -> None:
+    one = package(index, content=bytes(range(256)) * 4096)
+    path = f"/files/{one.wheel.name}"
+    index.truncated[path], index.marks[path], index.ranges = 1, '"first"', True
+    assert bring([one], tmp_path)[one.wheel.sha256].read_bytes() == index.files[one.wheel.name]
+    assert [headers.get("range") for _, asked, headers in index.asked if asked == path] == [None, "bytes=524288-"]
+    assert [item.parent.name for item in left(tmp_path)] == [one.wheel.sha256]
+
+
+def test_the_beginning_of_another_file_is_thrown_away(index: Index, tmp_path: Path) -> None:
+    one = package(index, content=b"right" * 1000)
+    cache = Store(tmp_path / "cache")
+    part = cache.validator(one.wheel.sha256).with_suffix(".part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"wrong")
+    cache.validator(one.wheel.sha256).write_text('"old"')
+    index.ranges = True
+    index.marks[f"/files/{one.wheel.name}"] = '"old"'
+    assert bring([one], tmp_path)[one.wheel.sha256].read_bytes() == b"right" * 1000
+    assert [item.parent.name for item in left(tmp_path)] == [one.wheel.sha256]
+
+
+def test_two_that_want_one_file_download_it_once(index: Index, tmp_path: Path) -> None:
+    one = package(index, content=b"large" * 1000)
+    said: list[Progress] = []
+    cache = Store(tmp_path / "cache")
+    waits = threading.Event()
+
+    def tell(progress: Progress) -> None:
+        said.append(progress)
+        waits.set()
+
+    source = Source(url=str(one.wheel.url), name=one.wheel.name, what="`demo`", sha256=one.wheel.sha256)
+    with open_session(Configuration(retries=1, timeout=3.0)) as session, ThreadPoolExecutor(1) as pool:
+        with cache.reserve(one.wheel.sha256, waiting=pytest.fail):
+            got = pool.submit(download, source, session=session, cache=cache, tell=tell)
+            assert waits.wait(20)
+            cache.add_bytes(b"large" * 1000, one.wheel.name)
+        assert got.result(20).path.read_bytes() == b"large" * 1000
+    assert index.asked == []
+    assert "waiting for another envcap" in said[0].text

@@ -1,0 +1,76 @@
+"""A capsule builds and verifies where there is no network and no registry, and the base image is gone."""
+
+import secrets
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import docker
+import pytest
+
+from envcap.engines.base_image import save_base, write_load_archive
+from envcap.model.lock import Base
+from envcap.pins.base_files import held_parts
+from tests.integration.conftest import Envcap
+
+PYTHON = "python:3.11.7-slim-bookworm"
+
+
+@pytest.fixture
+def lonely_base(tmp_path: Path) -> str:
+    """Put a base image into the engine under a name that no registry has; the one who removes it cannot get it back."""
+    client = docker.from_env()
+    digest = client.images.get(PYTHON).attrs["RepoDigests"][0].rpartition("@")[2]
+    base = Base(reference=PYTHON, digest=digest)
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    assert save_base(base, blobs)
+    parts = held_parts(base, blobs)
+    assert parts is not None
+    name = f"lonely-{secrets.token_hex(4)}:1"
+    with (tmp_path / "base.tar").open("w+b") as archive:
+        write_load_archive(archive, parts, blobs, name=f"docker.io/library/{name}", tag=name)
+        archive.seek(0)
+        client.images.load(archive)
+    client.close()
+    return name
+
+
+@pytest.mark.engine
+def test_from_the_capsule_alone(small: Envcap, lonely_base: str, tmp_path: Path) -> None:
+    client = docker.from_env()
+    assert small("freeze", "--base", lonely_base).code == 0
+    packed = small("pack", "--json")
+    assert packed.code == 0, packed.err
+    capsule = Path(packed.document["capsule"]["path"])
+    with tarfile.open(capsule) as archive:
+        assert archive.getnames()[0] == ".envcap/capsule.json"
+    client.images.remove(lonely_base, force=True)
+    environ = {**small.environ, "ENVCAP_CACHE": str(tmp_path / "empty")}
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        environ.pop(name, None)
+
+    def alone(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["unshare", "--net", sys.executable, "-m", "envcap", *words]
+        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+
+    try:
+        built = alone("build", str(capsule), "--into", "paper")
+        assert built.returncode == 0, built.stderr
+        assert "--project" in built.stdout
+        verified = alone("verify", "--project", "paper")
+        assert verified.returncode == 0, verified.stderr
+        assert verified.stdout.startswith("IDENTICAL")
+        again = alone("build", str(capsule), "--into", "paper")
+        assert (again.returncode, "not an empty folder" in again.stderr) == (2, True)
+        blob = next((tmp_path / "paper" / ".envcap" / "base" / "blobs" / "sha256").iterdir())
+        blob.write_bytes(b"{}")
+        damaged = alone("build", "--project", "paper")
+        assert damaged.returncode == 5, damaged.stderr
+    finally:
+        for image in client.images.list():
+            for tag in image.tags:
+                if tag.startswith(lonely_base):
+                    client.images.remove(tag, force=True, noprune=True)
+        client.close()
