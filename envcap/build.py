@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from envcap import lockfile
+from envcap.consent import Consent, require_consent
 from envcap.cuda import complaints, cuda_of
 from envcap.engines import open_engine
 from envcap.errors import NotRunError, WrongUsageError
@@ -20,6 +21,7 @@ from envcap.model.struct import Data
 from envcap.places import download_cache, lock_store
 from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
+from envcap.report.intention import Intention
 
 
 class BuildRequest(Data, frozen=True, kw_only=True):
@@ -34,6 +36,7 @@ class BuildRequest(Data, frozen=True, kw_only=True):
     link_scripts: bool = False  # of conda packages: they are someone else's programs
     frozen_code: bool = False
     strict: bool = False
+    consent: Consent = Consent()
 
 
 class Built(Data, frozen=True, kw_only=True):
@@ -48,7 +51,9 @@ class Built(Data, frozen=True, kw_only=True):
 def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> Built:
     """Render the context and build the image (or only write the context, with `output`).
 
-    Raises RefusedError when lock, code or a file is not what was frozen, NotRunError when a step failed.
+    A build runs programs of the lock: of its base image, of OS packages, of wheels with `.pth` files. Writing the
+    context runs none. Raises RefusedError when lock, code or a file is not what was frozen or nobody vouches for the
+    lock, NotRunError when a step failed.
     """
     project = request.project.resolve()
     lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
@@ -69,6 +74,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         needs_base = engine.name != "venv"
         _require_rebuildable(lock, needs_base=needs_base)
+        intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
+        require_consent(request.consent, lock, sha256, intention, tell=tell)
         context = render(lock, lock_sha256=sha256, needs_base=needs_base, link_scripts=request.link_scripts)
         with _written(context, lock, project, environ=environ, tell=tell) as folder:
             image = engine.build(

@@ -14,6 +14,7 @@ from envcap.compare.numerics import compare_numerics
 from envcap.compare.settings import compare_settings
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
+from envcap.consent import Consent, require_consent
 from envcap.engines import open_engine
 from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
@@ -38,6 +39,7 @@ from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.report.derivation import describe_derivation
+from envcap.report.intention import Intention
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -54,12 +56,13 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     gpus: str = "auto"  # `auto`, `all`, `none`, or numbers and UUIDs with commas between
     frozen_code: bool = False
     strict: bool = False
+    consent: Consent = Consent()
 
 
 def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     """Run the frozen evaluation in the image and judge what came back; give the judgement and the lock.
 
-    Raises RefusedError when lock, code, data or image are not what was frozen, NotRunError when it could not run;
+    Raises RefusedError when lock, code, data or image are not what was frozen or nobody vouches for the lock, NotRunError when it could not run;
     a run that gave other results is not an error but a verdict.
     """
     if request.repeat < 1:
@@ -74,6 +77,8 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         image = _find_image(engine, request, lock, sha256)
         task = _task(request, lock, project)
+        intention = Intention(verb="verify", engine=engine.name, network=request.network)
+        require_consent(request.consent, lock, sha256, intention, tell=tell)
         _show_before_running(engine, image, lock, tell)
         facts = _probe(engine, image, gpus=task.gpus)
         with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:

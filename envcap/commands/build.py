@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict
-from envcap.report.console import Talk, show_result
+from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict, Trust
+from envcap.report.console import Talk, confirm, show_result
 
 
 def build(
@@ -36,11 +36,14 @@ def build(
     ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Render a pinned Dockerfile from the lock and build it."""
     from envcap.build import BuildRequest
     from envcap.build import build as run_build
+    from envcap.consent import Consent
+    from envcap.places import known_locks
     from envcap.report.document import build_document
     from envcap.report.text import describe_build
 
@@ -54,6 +57,7 @@ def build(
         link_scripts=link_scripts,
         frozen_code=frozen_code,
         strict=strict,
+        consent=Consent(trusted=trust, ask=confirm, known=known_locks(os.environ)),
     )
     with Talk() as talk:
         built = run_build(request, environ=os.environ, tell=talk.tell)

@@ -1,12 +1,13 @@
 """The options of `envcap verify`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict
-from envcap.report.console import Talk, show_result
+from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict, Trust
+from envcap.report.console import Talk, confirm, show_result
 
 
 def verify(
@@ -58,13 +59,16 @@ def verify(
     ] = "equivalent",
     frozen_code: FrozenCode = False,
     strict: Strict = False,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Rerun the evaluation inside, and judge whether it is the same."""
     from envcap.commands.reports import Reports
     from envcap.config import parse_duration, parse_size
+    from envcap.consent import Consent
     from envcap.errors import WrongUsageError
     from envcap.model.verdict import Verdict
+    from envcap.places import known_locks
     from envcap.report.document import judgement_document
     from envcap.report.text import describe_judgement
     from envcap.verify import VerifyRequest
@@ -82,6 +86,7 @@ def verify(
         gpus=gpus,
         frozen_code=frozen_code,
         strict=strict,
+        consent=Consent(trusted=trust, ask=confirm, known=known_locks(os.environ)),
     )
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")

@@ -16,7 +16,7 @@ from envcap import lockfile
 from envcap.compare.contents import contents_of_facts, contents_of_lock
 from envcap.compare.differences import find_differences
 from envcap.compare.environment import compare_environment
-from envcap.conda_trust import complaints_about_conda, is_usable_prefix
+from envcap.trust.conda import complaints_about_conda, is_usable_prefix
 from envcap.errors import NotRunError, RefusedError
 from envcap.export import FORMATS
 from envcap.model.facts import Conda, CondaRecord, Distribution, Facts
