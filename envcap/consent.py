@@ -1,12 +1,14 @@
 """Consent: a lock that this machine did not write is shown, and runs only when somebody who saw it says so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from envcap import lockfile
 from envcap.errors import RefusedError
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.places import known_locks
 from envcap.report.intention import Intention, describe_intention
 from envcap.trust.known import is_known, remember
 
@@ -49,7 +51,10 @@ def require_consent(consent: Consent, lock: Lock, sha256: str, intention: Intent
         tell(Progress(kind="notice", text=f"that cannot be remembered: `{consent.known}` cannot be written"))
 
 
-def note_own_lock(sha256: str, known: Path, *, how: str, tell: Tell) -> None:
-    """Remember a lock that was just written, so that it runs here without a question."""
-    if not remember(sha256, how=how, folder=known):
+def write_own(content: bytes, path: Path, *, environ: Mapping[str, str], tell: Tell) -> str:
+    """Write a new lock and remember it, so that it runs here without a question; give the sha256 of its bytes."""
+    sha256 = lockfile.write(content, path)
+    known = known_locks(environ)
+    if not remember(sha256, how="written", folder=known):
         tell(Progress(kind="notice", text=f"`{known}` cannot be written: build and verify will ask about this lock"))
+    return sha256

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from envcap import __version__, lockfile
 from envcap.config import Override, declare, read_configuration
-from envcap.consent import note_own_lock
+from envcap.consent import write_own
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.evaluate.collect import artifact_files
 from envcap.evaluate.environment import recordable, with_interpreter_first
@@ -21,7 +21,7 @@ from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.numerics.measure import measure_host
-from envcap.places import download_cache, known_locks, lock_store
+from envcap.places import download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
 from envcap.project.code import capture_code, fingerprints, outputs_and_data
 from envcap.project.inputs import changed_data, measure_data
@@ -77,9 +77,7 @@ def freeze(request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) ->
         lock = _learn(request, project, declaration, facts, store, env=env, environ=environ, tell=tell)
         lockfile.require_no_gaps(lock, strict=request.strict)
         content = lockfile.dump(lock)
-    sha256 = lockfile.write(content, path)
-    note_own_lock(sha256, known_locks(environ), how="frozen", tell=tell)
-    return Frozen(lock=lock, path=path, sha256=sha256)
+    return Frozen(lock=lock, path=path, sha256=write_own(content, path, environ=environ, tell=tell))
 
 
 def _learn(

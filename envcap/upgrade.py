@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from envcap import __version__, lockfile
-from envcap.consent import note_own_lock
+from envcap.consent import write_own
 from envcap.dependencies import roots
 from envcap.errors import WrongUsageError
 from envcap.model.lock import Derivation, Lock, Move, Package
@@ -90,10 +90,11 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
         lock = derive(old, fresh, resolution.requires, name=name, derivation=derivation)
         lockfile.require_no_gaps(lock, strict=request.strict)
         content = lockfile.dump(lock)
-    new = lockfile.write(content, path)
-    if is_known(sha256, folder=known_locks(environ)):  # a stranger's lock stays one: its command is in the new one too
-        note_own_lock(new, known_locks(environ), how="upgraded", tell=tell)
-    return Upgraded(lock=lock, path=path, sha256=new)
+    if not is_known(
+        sha256, folder=known_locks(environ)
+    ):  # a stranger's lock stays one: its command is in the new one too
+        return Upgraded(lock=lock, path=path, sha256=lockfile.write(content, path))
+    return Upgraded(lock=lock, path=path, sha256=write_own(content, path, environ=environ, tell=tell))
 
 
 def ask(lock: Lock, wishes: "Mapping[str, Requirement]", *, store: Store) -> "Question":

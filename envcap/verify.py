@@ -62,8 +62,8 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
 def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     """Run the frozen evaluation in the image and judge what came back; give the judgement and the lock.
 
-    Raises RefusedError when lock, code, data or image are not what was frozen or nobody vouches for the lock, NotRunError when it could not run;
-    a run that gave other results is not an error but a verdict.
+    Raises RefusedError when lock, code, data or image are not what was frozen or nobody vouches for the lock,
+    NotRunError when it could not run; a run that gave other results is not an error but a verdict.
     """
     if request.repeat < 1:
         raise WrongUsageError(f"`--repeat` is `{request.repeat}`; it must be at least 1.")
