@@ -90,9 +90,7 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
         lock = derive(old, fresh, resolution.requires, name=name, derivation=derivation)
         lockfile.require_no_gaps(lock, strict=request.strict)
         content = lockfile.dump(lock)
-    if not is_known(
-        sha256, folder=known_locks(environ)
-    ):  # a stranger's lock stays one: its command is in the new one too
+    if not is_known(sha256, folder=known_locks(environ)):  # a stranger's command is in the new lock too
         return Upgraded(lock=lock, path=path, sha256=lockfile.write(content, path))
     return Upgraded(lock=lock, path=path, sha256=write_own(content, path, environ=environ, tell=tell))
 

@@ -1,6 +1,7 @@
 """Who may let a lock run: who wrote it, who confirms it, or `--trust`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_without_anything_told_nothing_runs(sample_lock: Lock) -> None:
 
 
 @pytest.mark.parametrize(("answer", "refused"), [(False, "not confirmed"), (None, "nobody is here"), (True, "")])
-def test_only_a_yes_is_remembered(answer: bool | None, refused: str, sample_lock: Lock, tmp_path: Path) -> None:
+def test_only_a_yes_is_remembered(answer: Any, refused: str, sample_lock: Lock, tmp_path: Path) -> None:
     consent = Consent(ask=lambda _: answer, known=tmp_path / "locks")
     silent = Consent(known=tmp_path / "locks")
     if not refused:

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 VERIFY = ("verify", "--engine", "venv")
@@ -29,11 +30,9 @@ def on_a_terminal(small: Any, answer: bytes, *words: str) -> tuple[int, str]:
     os.close(theirs)
     os.write(ours, answer)
     said = b""
-    while True:
-        try:
+    with suppress(OSError):  # the other side is closed
+        while True:
             said += os.read(ours, 4096)
-        except OSError:  # the other side is closed
-            break
     os.close(ours)
     return child.wait(timeout=60), said.decode().replace("\r\n", "\n")
 

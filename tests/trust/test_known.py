@@ -8,6 +8,46 @@ import pytest
 from envcap.trust.known import is_known, remember
 from envcap.trust.steering import is_steering
 
+STEERING = [
+    "LD_PRELOAD",
+    "LD_AUDIT",
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONWARNINGS",
+    "PYTHONINSPECT",
+    "PYTHONPYCACHEPREFIX",
+    "GCONV_PATH",
+    "LOCPATH",
+    "NLSPATH",
+    "OPENSSL_CONF",
+    "MALLOC_TRACE",
+    "HOSTALIASES",
+    "BASH_ENV",
+    "GIT_SSH_COMMAND",
+    "PIP_INDEX_URL",
+    "DOCKER_HOST",
+    "NVIDIA_VISIBLE_DEVICES",
+    "CUDA_INJECTION64_PATH",
+    "OMP_TOOL_LIBRARIES",
+    "NODE_OPTIONS",
+    "PERL5OPT",
+    "HSA_TOOLS_LIB",
+    "NCCL_NET_PLUGIN",
+]
+HARMLESS = [
+    "PYTHONHASHSEED",
+    "PYTHONUTF8",
+    "OMP_NUM_THREADS",
+    "MKL_CBWR",
+    "GLIBC_TUNABLES",
+    "NVIDIA_TF32_OVERRIDE",
+    "TZ",
+    "MALLOC_ARENA_MAX",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NCCL_ALGO",
+    "ENVIRONMENT",
+    "MY_PATH",
+]
 LOCK, OTHER = "a" * 64, "b" * 64
 
 
@@ -45,21 +85,11 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     assert not is_known(LOCK, folder=tmp_path / "file" / "locks")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["LD_PRELOAD", "LD_AUDIT", "PATH", "PYTHONPATH", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONPYCACHEPREFIX"]
-    + ["GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_CONF", "MALLOC_TRACE", "HOSTALIASES", "BASH_ENV", "GIT_SSH_COMMAND"]
-    + ["PIP_INDEX_URL", "DOCKER_HOST", "NVIDIA_VISIBLE_DEVICES", "CUDA_INJECTION64_PATH", "OMP_TOOL_LIBRARIES"]
-    + ["NODE_OPTIONS", "PERL5OPT", "HSA_TOOLS_LIB", "NCCL_NET_PLUGIN"],
-)
+@pytest.mark.parametrize("name", STEERING)
 def test_a_variable_that_decides_what_is_loaded(name: str) -> None:
     assert is_steering(name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["PYTHONHASHSEED", "PYTHONUTF8", "OMP_NUM_THREADS", "MKL_CBWR", "GLIBC_TUNABLES", "NVIDIA_TF32_OVERRIDE", "TZ"]
-    + ["MALLOC_ARENA_MAX", "CUBLAS_WORKSPACE_CONFIG", "NCCL_ALGO", "ENVIRONMENT", "MY_PATH"],
-)
+@pytest.mark.parametrize("name", HARMLESS)
 def test_a_variable_that_does_not(name: str) -> None:
     assert not is_steering(name)
