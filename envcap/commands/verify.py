@@ -49,6 +49,14 @@ def verify(
             help="Also write the judgement to this file: .html a page, .json, .xml JUnit, .jsonl in-toto. Repeatable.",
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            envvar="ENVCAP_SIGN",
+            help="Sign the .jsonl report with this private key (PEM). A passphrase: ENVCAP_SIGN_PASSPHRASE.",
+        ),
+    ] = None,
     require: Annotated[
         str,
         typer.Option(
@@ -90,7 +98,7 @@ def verify(
     )
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")
-    reports = Reports(report or [], name=name)
+    reports = Reports(report or [], name=name, key=sign)
     with Talk() as talk, reports.even_of_failure():
         judgement, lock = run_verify(request, tell=talk.tell)
     reports.write(judgement, lock)
