@@ -21,6 +21,7 @@ from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
 from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
 from envcap.evaluate.watch import hook_source
+from envcap.image_facts import facts_of_image
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
 from envcap.machine.gpu_libraries import with_loaded
@@ -35,7 +36,6 @@ from envcap.model.verdict import Finding, Judgement
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
-from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.report.derivation import describe_derivation
@@ -80,7 +80,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
         intention = Intention(verb="verify", engine=engine.name, network=request.network)
         require_consent(request.consent, lock, sha256, intention, tell=tell)
         _show_before_running(engine, image, lock, tell)
-        facts = _probe(engine, image, gpus=task.gpus)
+        facts = facts_of_image(engine, image, gpus=task.gpus)
         with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
             runs = [
                 _run(engine, image, task, request, lock, results=Path(name) / str(number), number=number, tell=tell)
@@ -173,12 +173,6 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -
         tell(Progress(kind="notice", text=f"it reads `{item.path}` ({item.files} files, {item.size:,} bytes)"))
     for note in engine.not_rebuilt:
         tell(Progress(kind="notice", text=note))
-
-
-def _probe(engine: Engine, image: Image, *, gpus: list[str] | None) -> Facts:
-    """Run the same probe that described the live environment at freeze."""
-    with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
-        return read_outcome(engine.run(image, probe_task(gpus=gpus), results=Path(name), tell=say_nothing))
 
 
 def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | None) -> tuple[Numerics, list[Gap]]:

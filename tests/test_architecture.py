@@ -14,7 +14,8 @@ FLOORS = {
     0: {"model", "errors"},
     1: {"trust"},  # and whatever no other floor names
     2: {"probe", "pins", "project", "evaluate", "machine", "render", "engines", "numerics", "compare", "report"},
-    3: {"consent", "freeze", "build", "verify", "judge", "diff", "show", "export", "doctor", "upgrade", "libraries"},
+    3: {"freeze", "build", "verify", "judge", "diff", "show", "export", "doctor", "upgrade", "libraries"}
+    | {"consent", "image_facts"},
     4: {"commands", "cli", "ending", "start", "__main__"},
 }
 ROOMS = 2  # here each folder is a room of its own, and no room knows another

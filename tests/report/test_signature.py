@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from envcap.report.signature import read_signer
 JUDGED = Judgement(
     verdict=Verdict.IDENTICAL, reasons=["equal"], image="envcap/x", image_digest="sha256:" + "a" * 64, lock="9" * 64
 )
-MAKERS = {
+MAKERS: dict[str, Callable[[], Any]] = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
