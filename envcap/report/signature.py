@@ -30,7 +30,7 @@ def read_signer(key: Path, *, passphrase: str | None) -> "CryptoSigner":
         ) from error
     try:
         private = load_pem_private_key(key.read_bytes(), passphrase.encode() if passphrase else None)
-        return CryptoSigner(private)  # type: ignore[arg-type]
+        return CryptoSigner(private)
     except OSError as error:
         raise WrongUsageError(f"The key `{key}` cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError, UnsupportedAlgorithm):

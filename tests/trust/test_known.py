@@ -85,11 +85,11 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     assert not is_known(LOCK, folder=tmp_path / "file" / "locks")
 
 
-@pytest.mark.parametrize("name", STEERING.split())
+@pytest.mark.parametrize("name", STEERING)
 def test_a_variable_that_decides_what_is_loaded(name: str) -> None:
     assert is_steering(name)
 
 
-@pytest.mark.parametrize("name", HARMLESS.split())
+@pytest.mark.parametrize("name", HARMLESS)
 def test_a_variable_that_does_not(name: str) -> None:
     assert not is_steering(name)
