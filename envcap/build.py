@@ -10,6 +10,7 @@ from pathlib import Path
 
 from envcap import lockfile
 from envcap.compilers import inside, without_building
+from envcap.consent import Consent, require_consent
 from envcap.cuda import complaints, copies, cuda_of
 from envcap.engines import open_engine
 from envcap.engines.engine import Engine
@@ -23,6 +24,7 @@ from envcap.pack import settle_base
 from envcap.places import lock_store
 from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
+from envcap.report.intention import Intention
 
 SECRETS = ("ca", "netrc", "pip")  # what the steps of a portable build may be handed
 
@@ -42,6 +44,7 @@ class BuildRequest(Data, frozen=True, kw_only=True):
     target: Target = "eval"
     portable: bool = False
     secrets: dict[str, Path] = {}  # by the names in `SECRETS`
+    consent: Consent = Consent()
 
 
 class Built(Data, frozen=True, kw_only=True):
@@ -59,7 +62,9 @@ class Built(Data, frozen=True, kw_only=True):
 def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> Built:
     """Render the context and build the image (or only write the context, with `output`).
 
-    Raises RefusedError when lock, code or a file is not what was frozen, NotRunError when a step failed.
+    A build runs programs of the lock: of its base image, of OS packages, of wheels with `.pth` files. Writing the
+    context runs none. Raises RefusedError when lock, code or a file is not what was frozen or nobody vouches for the
+    lock, NotRunError when a step failed.
     """
     project = request.project.resolve()
     _require_secrets(request)
@@ -87,6 +92,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     with closing(open_engine("docker" if request.portable else request.engine, project, tell=tell)) as engine:
         needs_base = engine.name != "venv"
         _require_rebuildable(lock, needs_base=needs_base, target=request.target)
+        intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
+        require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
         compiler = None
         if needs_base:

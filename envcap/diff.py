@@ -1,6 +1,5 @@
 """Diff: what differs between two locks, or between a lock and the live environment or an image."""
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +10,11 @@ from envcap.compare.differences import areas_not_compared, find_differences
 from envcap.engines import open_engine
 from envcap.errors import WrongUsageError
 from envcap.evaluate.environment import recordable
+from envcap.image_facts import facts_of_image
 from envcap.model.difference import Comparison
-from envcap.model.progress import Progress, Tell, say_nothing
+from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.probe.handover import find_python, probe_host
-from envcap.probe.inside import probe_task, read_outcome
 
 LIVE = "live"
 _HINT = "Name a lock (`train`, or the path of its file), `live`, or an image that envcap built."
@@ -83,6 +82,5 @@ def _contents_of_image(reference: str, request: DiffRequest, *, tell: Tell) -> C
         if image is None:
             raise WrongUsageError(f"`{reference}` is neither a lock here nor an image of {engine.name}.", hint=_HINT)
         tell(Progress(kind="step", text=f"inspecting {engine.name} `{reference}`"))
-        with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
-            outcome = engine.run(image, probe_task(), results=Path(name), tell=say_nothing)
-    return contents_of_facts(read_outcome(outcome), settings=None)
+        facts = facts_of_image(engine, image)
+    return contents_of_facts(facts, settings=None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from envcap import __version__, lockfile
 from envcap.config import Override, declare, read_configuration
+from envcap.consent import write_own
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.evaluate.collect import artifact_files
 from envcap.evaluate.environment import recordable, with_interpreter_first
@@ -76,7 +77,7 @@ def freeze(request: FreezeRequest, *, environ: Mapping[str, str], tell: Tell) ->
         lock = _learn(request, project, declaration, facts, store, env=env, environ=environ, tell=tell)
         lockfile.require_no_gaps(lock, strict=request.strict)
         content = lockfile.dump(lock)
-    return Frozen(lock=lock, path=path, sha256=lockfile.write(content, path))
+    return Frozen(lock=lock, path=path, sha256=write_own(content, path, environ=environ, tell=tell))
 
 
 def _learn(

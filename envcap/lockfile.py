@@ -16,7 +16,7 @@ from envcap.atomic import write_bytes
 from envcap.errors import RefusedError, StrictError, WrongUsageError
 from envcap.model.lock import Lock
 from envcap.tables import FORMAT, from_document, to_document
-from envcap.trust import LOCK_NAME, check_lock, is_wheel_name
+from envcap.trust.lock import LOCK_NAME, check_lock, is_wheel_name
 
 if sys.version_info >= (3, 11):
     import tomllib

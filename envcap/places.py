@@ -1,4 +1,4 @@
-"""Where envcap keeps files: beside a lock, and in the user's cache."""
+"""Where envcap keeps files: beside a lock, and in the user's cache and state."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,3 +38,11 @@ def base_layout(project: Path) -> Path | None:
     """Give the folder of the base image that came in a capsule, or None where there is none."""
     folder = project / BASE_FOLDER
     return folder if (folder / "index.json").is_file() else None
+
+
+def known_locks(environ: Mapping[str, str]) -> Path:
+    """Give the folder that remembers this user's own locks, in `$ENVCAP_STATE` or the platform's usual place."""
+    import platformdirs
+
+    chosen = environ.get("ENVCAP_STATE")
+    return (Path(chosen) if chosen else platformdirs.user_state_path("envcap", appauthor=False)) / "locks"

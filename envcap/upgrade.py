@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from envcap import __version__, lockfile
+from envcap.consent import write_own
 from envcap.dependencies import roots
 from envcap.errors import WrongUsageError
 from envcap.model.lock import Derivation, Lock, Move, Package
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
-from envcap.places import download_cache, lock_store
+from envcap.places import download_cache, known_locks, lock_store
 from envcap.store import Store
+from envcap.trust.known import is_known
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -88,7 +90,9 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
         lock = derive(old, fresh, resolution.requires, name=name, derivation=derivation)
         lockfile.require_no_gaps(lock, strict=request.strict)
         content = lockfile.dump(lock)
-    return Upgraded(lock=lock, path=path, sha256=lockfile.write(content, path))
+    if not is_known(sha256, folder=known_locks(environ)):  # a stranger's command is in the new lock too
+        return Upgraded(lock=lock, path=path, sha256=lockfile.write(content, path))
+    return Upgraded(lock=lock, path=path, sha256=write_own(content, path, environ=environ, tell=tell))
 
 
 def ask(lock: Lock, wishes: "Mapping[str, Requirement]", *, store: Store) -> "Question":

@@ -15,6 +15,7 @@ from envcap.compare.numerics import compare_numerics
 from envcap.compare.settings import compare_settings
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
+from envcap.consent import Consent, require_consent
 from envcap.diagnose import Case, find_causes
 from envcap.engines import open_engine
 from envcap.engines.content import read_image_files
@@ -23,6 +24,7 @@ from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageErro
 from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
 from envcap.evaluate.watch import hook_source
 from envcap.explain import try_causes
+from envcap.image_facts import facts_of_image
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
 from envcap.machine.gpu_libraries import with_loaded
@@ -38,10 +40,10 @@ from envcap.model.verdict import Finding, Judgement, Verdict
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
-from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.report.derivation import describe_derivation
+from envcap.report.intention import Intention
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -59,13 +61,14 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     frozen_code: bool = False
     strict: bool = False
     explain: bool = False
+    consent: Consent = Consent()
 
 
 def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     """Run the frozen evaluation in the image and judge what came back; give the judgement and the lock.
 
-    Raises RefusedError when lock, code, data or image are not what was frozen, NotRunError when it could not run;
-    a run that gave other results is not an error but a verdict.
+    Raises RefusedError when lock, code, data or image are not what was frozen or nobody vouches for the lock,
+    NotRunError when it could not run; a run that gave other results is not an error but a verdict.
     """
     if request.repeat < 1:
         raise WrongUsageError(f"`--repeat` is `{request.repeat}`; it must be at least 1.")
@@ -79,8 +82,10 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         image = _find_image(engine, request, lock, sha256)
         task = _task(request, lock, project)
+        intention = Intention(verb="verify", engine=engine.name, network=request.network)
+        require_consent(request.consent, lock, sha256, intention, tell=tell)
         _show_before_running(engine, image, lock, tell)
-        facts = _probe(engine, image, gpus=task.gpus)
+        facts = facts_of_image(engine, image, gpus=task.gpus)
         with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
             runs = [
                 _run(engine, image, task, request, lock, results=Path(name) / str(number), number=number, tell=tell)
@@ -193,12 +198,6 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -
         tell(Progress(kind="notice", text=f"it reads `{item.path}` ({item.files} files, {item.size:,} bytes)"))
     for note in engine.not_rebuilt:
         tell(Progress(kind="notice", text=note))
-
-
-def _probe(engine: Engine, image: Image, *, gpus: list[str] | None) -> Facts:
-    """Run the same probe that described the live environment at freeze."""
-    with tempfile.TemporaryDirectory(prefix="envcap-probe-") as name:
-        return read_outcome(engine.run(image, probe_task(gpus=gpus), results=Path(name), tell=say_nothing))
 
 
 def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | None) -> tuple[Numerics, list[Gap]]:

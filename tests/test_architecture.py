@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "envcap"
 MOST_LINES = 300
 FLOORS = {
     0: {"model", "errors"},
+    1: {"trust"},  # and whatever no other floor names
     2: {
         "assemble",
         "probe",
@@ -43,6 +44,8 @@ FLOORS = {
         "pack",
         "fetching",
         "cache",
+        "consent",
+        "image_facts",
     },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }

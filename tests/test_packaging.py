@@ -45,9 +45,11 @@ def test_the_wheel_holds_all_that_is_needed_and_no_more(wheel: Path) -> None:
     templates = {
         f"envcap/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "templates").rglob("*") if path.is_file()
     }
-    assert sources | templates | {"envcap/py.typed"} <= names
+    schemas = {f"envcap/schemas/{path.name}" for path in (ROOT / "docs" / "schemas").glob("*.json")}
+    needed = sources | templates | schemas | {"envcap/py.typed"}
+    assert needed <= names
     assert {name.split("/")[0] for name in names} == {"envcap", info}
-    assert {name for name in names if name.startswith("envcap/")} == sources | templates | {"envcap/py.typed"}
+    assert {name for name in names if name.startswith("envcap/")} == needed
     assert re.search(r"(?m)^envcap\s*=\s*envcap\.start:main$", entry_points)
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"

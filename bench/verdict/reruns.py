@@ -2,14 +2,17 @@
 
 Run it as `python bench/verdict/reruns.py PYTHON [RUNS]`, where PYTHON is an interpreter that has scikit-learn. Each run
 trains a small neural network on the digits anew, seeded differently; a second set has a real change in it: half of the
-training rows. Groups of k frozen and one new run are then drawn without replacement.
+training rows. Groups of k frozen and one new run are then drawn without replacement. A second table uses each run once:
+its judgements know nothing of each other, so that an exact interval can be given for the rate.
 """
 
 import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 
+from envcap.compare.distributions import beta_cdf
 from envcap.compare.number import judge_metric
 from envcap.model.evaluation import Metric, Tolerance
 
@@ -54,8 +57,34 @@ def rates(same: list[float], other: list[float], *, runs: int, samples: int | No
     return [alarms / _GROUPS, untold / _GROUPS, missed / _GROUPS]
 
 
+def alarms_once(same: list[float], *, runs: int, samples: int | None) -> tuple[int, int]:
+    """Give false alarms and judgements where every run is in one group only."""
+    tolerance = Tolerance(relative=1.0, samples=samples)
+    alarms = groups = 0
+    for start in range(0, len(same) - runs, runs + 1):
+        frozen: list[Metric] = [*same[start : start + runs]]
+        groups += 1
+        alarms += judge_metric("metric", frozen, [same[start + runs]], tolerance).verdict.value == "DIFFERENT"
+    return alarms, groups
+
+
+def exact_interval(found: int, trials: int) -> tuple[float, float]:
+    """Give the 95 % interval of a rate (Clopper and Pearson 1934)."""
+    low = _where(lambda rate: beta_cdf(rate, found, trials - found + 1), 0.025) if found else 0.0
+    high = _where(lambda rate: beta_cdf(rate, found + 1, trials - found), 0.975) if found < trials else 1.0
+    return low, high
+
+
+def _where(rising: Callable[[float], float], goal: float) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < goal else (low, middle)
+    return (low + high) / 2
+
+
 def main() -> None:
-    """Print the table in Markdown."""
+    """Print both tables in Markdown."""
     import statistics
 
     python, runs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 150
@@ -73,6 +102,12 @@ def main() -> None:
             found = rates(before, after, runs=count, samples=samples)
             shown = " | ".join(f"{100 * rate:.1f} %" for rate in found)
             sys.stdout.write(f"| {metric} | {count} | {mean:.4f}, {deviation:.4f} | {shift:+.1f} sd | {shown} |\n")
+    sys.stdout.write("\n| metric | frozen runs | judgements | false alarms | 95 % interval |\n|---|---|---|---|---|\n")
+    for metric, samples in (("accuracy", 797), ("log_loss", None)):
+        for count in (3, 5, 10):
+            found, groups = alarms_once([run[metric] for run in same], runs=count, samples=samples)
+            low, high = exact_interval(found, groups)
+            sys.stdout.write(f"| {metric} | {count} | {groups} | {found} | {100 * low:.1f} to {100 * high:.1f} % |\n")
 
 
 if __name__ == "__main__":

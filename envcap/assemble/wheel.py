@@ -26,7 +26,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Installation
-from envcap.trust import has_control_characters
+from envcap.trust.forms import has_control_characters
 
 _IN_MEMORY = 4 << 20  # bytes of one file; larger ones take their way over the disk
 _LARGEST = 64 << 30  # bytes that one wheel may unpack to

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict
+from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict, Trust
 from envcap.errors import WrongUsageError
-from envcap.report.console import Talk, show_result
+from envcap.report.console import Talk, confirm, show_result
 
 
 def build(
@@ -89,13 +89,16 @@ def build(
     ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Render a pinned Dockerfile from the lock and build it."""
     from envcap.build import BuildRequest
     from envcap.build import build as run_build
     from envcap.commands.companions import Companions
+    from envcap.consent import Consent
     from envcap.pack import open_capsule
+    from envcap.places import known_locks
     from envcap.report.document import build_document
     from envcap.report.text import describe_build
 
@@ -118,6 +121,7 @@ def build(
             target=target,
             portable=portable,
             secrets=_secrets(secret or []),
+            consent=Consent(trusted=trust, ask=confirm, known=known_locks(os.environ)),
         )
         built = run_build(request, environ=os.environ, tell=talk.tell)
         companions.write(built)

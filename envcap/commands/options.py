@@ -13,6 +13,12 @@ Strict = Annotated[
     bool, typer.Option("--strict", envvar="ENVCAP_STRICT", help="Fail when anything could not be learned or pinned.")
 ]
 Json = Annotated[bool, typer.Option("--json", envvar="ENVCAP_JSON", help="Give the result as one JSON document.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", envvar="ENVCAP_TRUST", help="Run a lock that this machine did not write without asking, as in CI."
+    ),
+]
 EngineName = Annotated[
     str,
     typer.Option(

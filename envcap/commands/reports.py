@@ -1,14 +1,19 @@
 """The files that `verify --report` writes: checked before the run, written whatever becomes of it."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envcap.atomic import write_bytes
 from envcap.errors import EnvcapError, RefusedError, WrongUsageError
 from envcap.interruption import StopRequest
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 
 def _json(judgement: Judgement, lock: Lock | None, name: str) -> str:
@@ -47,9 +52,12 @@ _FORMS: dict[str, Callable[[Judgement, Lock | None, str], str]] = {
 
 
 class Reports:
-    """The files asked for. Raises WrongUsageError for one of no known kind or without a folder to be in."""
+    """The files asked for. Raises WrongUsageError for one of no known kind or without a folder to be in.
 
-    def __init__(self, paths: Sequence[Path], *, name: str) -> None:
+    With a `key` the in-toto statements are signed; it is read at once, so that a wrong one stops nothing half-way.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, name: str, key: Path | None = None) -> None:
         self._paths = list(paths)
         self._name = name
         for path in self._paths:
@@ -60,11 +68,25 @@ class Reports:
                 )
             if not path.absolute().parent.is_dir():
                 raise WrongUsageError(f"`{path}` cannot be written: there is no folder `{path.parent}`.")
+        self._signer = None if key is None else self._signer_of(key)
+
+    def _signer_of(self, key: Path) -> "CryptoSigner":
+        from envcap.report.signature import read_signer
+
+        if not any(path.suffix == ".jsonl" for path in self._paths):
+            raise WrongUsageError(
+                "`--sign` was given, and there is nothing to sign.", hint="Add `--report NAME.jsonl`: the statements."
+            )
+        return read_signer(key, passphrase=os.environ.get("ENVCAP_SIGN_PASSPHRASE"))
 
     def write(self, judgement: Judgement, lock: Lock | None) -> None:
         """Write every file, each whole or not at all."""
         for path in self._paths:
             text = _FORMS[path.suffix](judgement, lock, self._name)
+            if self._signer is not None and path.suffix == ".jsonl":
+                from envcap.report.signature import sign_lines
+
+                text = sign_lines(text, self._signer)
             write_bytes(path, (text.rstrip("\n") + "\n").encode(errors="backslashreplace"))
 
     @contextmanager

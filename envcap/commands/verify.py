@@ -1,12 +1,13 @@
 """The options of `envcap verify`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict
-from envcap.report.console import Talk, show_result
+from envcap.commands.options import EngineName, FrozenCode, Json, Name, Project, Strict, Trust
+from envcap.report.console import Talk, confirm, show_result
 
 
 def verify(
@@ -48,6 +49,14 @@ def verify(
             help="Also write the judgement to this file: .html a page, .json, .xml JUnit, .jsonl in-toto. Repeatable.",
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            envvar="ENVCAP_SIGN",
+            help="Sign the .jsonl report with this private key (PEM). A passphrase: ENVCAP_SIGN_PASSPHRASE.",
+        ),
+    ] = None,
     require: Annotated[
         str,
         typer.Option(
@@ -66,13 +75,16 @@ def verify(
     ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Rerun the evaluation inside, and judge whether it is the same."""
     from envcap.commands.reports import Reports
     from envcap.config import parse_duration, parse_size
+    from envcap.consent import Consent
     from envcap.errors import WrongUsageError
     from envcap.model.verdict import Verdict
+    from envcap.places import known_locks
     from envcap.report.document import judgement_document
     from envcap.report.text import describe_judgement
     from envcap.verify import VerifyRequest
@@ -91,10 +103,11 @@ def verify(
         frozen_code=frozen_code,
         strict=strict,
         explain=explain,
+        consent=Consent(trusted=trust, ask=confirm, known=known_locks(os.environ)),
     )
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")
-    reports = Reports(report or [], name=name)
+    reports = Reports(report or [], name=name, key=sign)
     with Talk() as talk, reports.even_of_failure():
         judgement, lock = run_verify(request, tell=talk.tell)
     reports.write(judgement, lock)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from envcap.model.gap import Gap
 from envcap.redact import is_secret_name, redact_text
-from envcap.trust import has_control_characters, is_steering, is_variable_name
+from envcap.trust.forms import has_control_characters
+from envcap.trust.lock import is_variable_name
+from envcap.trust.steering import is_steering
 
 # Variables known to change numbers, thread counts, kernels or device choice. A name outside this list is recorded
 # only when the user names it. Sources: the projects' own documentation, collected in the design notes.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from envcap.evaluate.environment import recordable
 from envcap.model.observed import Observed
-from envcap.trust import has_control_characters
+from envcap.trust.forms import has_control_characters
 
 _SEPARATORS = re.compile(r"\|\||&&|[;|&\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")

@@ -9,7 +9,7 @@ from packaging.utils import parse_wheel_filename
 
 from envcap.model.facts import Distribution
 from envcap.pins.pages import Offer
-from envcap.trust import MOST_TAGS, count_tags
+from envcap.trust.lock import MOST_TAGS, count_tags
 
 _LONGEST_NAME = 255  # what file systems take
 _MANYLINUX = re.compile(r"manylinux(?:1|2010|2014|_\d+_\d+)_(?P<architecture>.+)")

@@ -12,7 +12,7 @@ import msgspec
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
 from envcap.redact import strip_credentials
-from envcap.trust import is_wheel_name
+from envcap.trust.lock import is_wheel_name
 
 JSON = "application/vnd.pypi.simple.v1+json"
 _ADDRESS = "".join(map(chr, range(33, 127)))  # all else must be percent-encoded in a URL (RFC 3986)

@@ -23,7 +23,7 @@ from envcap.pins.identify import expand, is_reasonable
 from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows
 from envcap.regular import read_regular
 from envcap.store import Store
-from envcap.trust import is_wheel_name
+from envcap.trust.lock import is_wheel_name
 
 _LARGEST_ENTRY_POINTS = 1 << 22  # bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold

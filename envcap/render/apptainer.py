@@ -11,7 +11,7 @@ from envcap.render.context import image_environment, image_labels
 from envcap.render.portable import portable_values
 from envcap.render.quoting import check_variable_name
 from envcap.render.templates import fill
-from envcap.trust import has_control_characters
+from envcap.trust.forms import has_control_characters
 
 
 def apptainer_definition(lock: Lock, *, lock_sha256: str) -> str:

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path, PurePosixPath
 
-from envcap.conda_trust import is_usable_prefix
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import ContextFile
 from envcap.model.layout import CONDA_EDITS
 from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
 from envcap.render.quoting import exec_form, quote_value
+from envcap.trust.conda import is_usable_prefix
 
 PROGRAM = "install_archives.py"
 _ROOT = "/out"  # in the stage: below it is what the image gets

@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 
 from envcap.errors import RefusedError
-from envcap.trust import has_control_characters, is_variable_name
+from envcap.trust.forms import has_control_characters
+from envcap.trust.lock import is_variable_name
 
 
 def quote_value(value: str) -> str:

@@ -87,6 +87,15 @@ def show_result(text: str) -> None:
     sys.stdout.flush()
 
 
+def confirm(question: str) -> bool | None:
+    """Ask on the terminal, where no is the default; give None where there is no terminal to ask on."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def printable(text: str) -> str:
     """Give `text` without control characters: what a stranger's program prints must not steer the terminal."""
     return "".join(character if character.isprintable() or character in "\n\t" else " " for character in text)

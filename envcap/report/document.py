@@ -17,18 +17,18 @@ from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement
 from envcap.redact import redact_text
 
-_FORMAT = 1
+FORMAT = 1
 
 
 def freeze_document(lock: Lock, path: Path, sha256: str) -> str:
     """Give a new lock and where it was written."""
-    return _encode({"format": _FORMAT, "lock": {"path": str(path), "sha256": sha256}, "frozen": lock})
+    return _encode({"format": FORMAT, "lock": {"path": str(path), "sha256": sha256}, "frozen": lock})
 
 
 def show_document(lock: Lock, path: Path, sha256: str) -> str:
     """Give a lock, where it is, and the packages that the tree of its dependencies grows from."""
     place = {"path": str(path), "sha256": sha256}
-    return _encode({"format": _FORMAT, "lock": place, "frozen": lock, "roots": roots(lock.packages)})
+    return _encode({"format": FORMAT, "lock": place, "frozen": lock, "roots": roots(lock.packages)})
 
 
 def build_document(
@@ -46,7 +46,7 @@ def build_document(
     written = None if output is None else {"folder": str(output), "files": [file.path for file in context.files]}
     return _encode(
         {
-            "format": _FORMAT,
+            "format": FORMAT,
             "image": image,
             "layers": list(layers),
             "cuda-copies": list(copies),
@@ -60,28 +60,28 @@ def build_document(
 
 def judgement_document(judgement: Judgement) -> str:
     """Give the whole judgement with its exit code."""
-    return _encode({"format": _FORMAT, **to_plain(judgement), "exit-code": judgement.verdict.exit_code})
+    return _encode({"format": FORMAT, **to_plain(judgement), "exit-code": judgement.verdict.exit_code})
 
 
 def comparison_document(comparison: Comparison) -> str:
     """Give every difference between two environments, and what was not compared."""
-    return _encode({"format": _FORMAT, **msgspec.to_builtins(comparison)})
+    return _encode({"format": FORMAT, **msgspec.to_builtins(comparison)})
 
 
 def examination_document(examinations: Sequence[Examination]) -> str:
     """Give every point that was examined on this machine."""
-    return _encode({"format": _FORMAT, "points": list(examinations)})
+    return _encode({"format": FORMAT, "points": list(examinations)})
 
 
 def error_document(error: EnvcapError, *, exit_code: int) -> str:
     """Give an error as the one document of a command that failed."""
     said = {"message": redact_text(error.message), "hint": redact_text(error.hint)}
-    return _encode({"format": _FORMAT, "error": said, "exit-code": exit_code})
+    return _encode({"format": FORMAT, "error": said, "exit-code": exit_code})
 
 
 def encode(document: dict[str, Any]) -> str:
     """Give a document of this format."""
-    return _encode({"format": _FORMAT, **document})
+    return _encode({"format": FORMAT, **document})
 
 
 def to_plain(judgement: Judgement) -> dict[str, Any]:

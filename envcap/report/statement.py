@@ -1,4 +1,4 @@
-"""A judgement as in-toto statements about the image: what any verifier reads, and all that envcap knows. Unsigned.
+"""A judgement as in-toto statements about the image: what any verifier reads, and all that envcap knows.
 
 In-toto Attestation Framework, "Statement v1" and "Predicate type: Test Result v0.1".
 """

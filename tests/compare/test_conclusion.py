@@ -105,3 +105,41 @@ def test_the_reasons_name_what_decided() -> None:
 def test_exit_codes(verdict: str, code: int) -> None:
     assert Verdict(verdict).exit_code == code
     assert len(Verdict) == 6
+
+
+def hardware(subject: str) -> Finding:
+    return Finding(where="hardware", subject=subject, frozen="Card A", observed="Card B")
+
+
+@pytest.mark.parametrize("subject", ["gpus", "driver", "instruction sets"])
+def test_on_other_hardware_equal_outputs_are_no_more_than_equivalent(subject: str) -> None:
+    verdict, reasons = conclude([check(IDENTICAL)], [hardware(subject)])
+    assert verdict is EQUIVALENT
+    assert any("no more than EQUIVALENT" in reason for reason in reasons)
+    assert any(f"{subject} `Card A`, here `Card B`" in reason for reason in reasons)
+    assert conclude([check(EQUIVALENT)], [hardware(subject)])[0] is EQUIVALENT
+
+
+MEASURED = replace(check(DIFFERENT), origin="3 frozen runs were equal")
+SPREAD = replace(check(DIFFERENT), origin="the spread of 5 runs", mode="runs", tolerance="±0.1")
+STATED = replace(SPREAD, mode="stated")
+
+
+@pytest.mark.parametrize(
+    ("checks", "subject", "expected"),
+    [
+        ([MEASURED], "gpus", INCONCLUSIVE),
+        ([SPREAD, check(IDENTICAL)], "gpus", INCONCLUSIVE),
+        ([STATED], "gpus", DIFFERENT),  # the bound was declared
+        ([MEASURED, STATED], "gpus", DIFFERENT),
+        ([check(DIFFERENT)], "gpus", DIFFERENT),  # missing, or of another type: no hardware does that
+        ([replace(MEASURED, kind="artifact")], "gpus", DIFFERENT),
+        ([MEASURED], "driver", DIFFERENT),
+        ([MEASURED], "instruction sets", DIFFERENT),
+    ],
+)
+def test_a_tolerance_measured_on_other_gpus_tells_nothing(checks: list[Check], subject: str, expected: Verdict) -> None:
+    verdict, reasons = conclude(checks, [hardware(subject)])
+    assert verdict is expected
+    assert ("hardware not comparable" in reasons[0]) == (expected is INCONCLUSIVE)
+    assert any("hardware not as frozen" in reason for reason in reasons)

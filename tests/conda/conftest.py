@@ -296,7 +296,11 @@ def run_envcap(project: Path, prefix: Path, *words: str, cache: Path) -> subproc
     """Start the command line in a project, with a conda environment active."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ENVCAP_", "VIRTUAL_ENV"))}
     environ.update(
-        ENVCAP_CACHE=str(cache), PYTHONPATH=str(REPOSITORY), CONDA_PREFIX=str(prefix), GIT_CONFIG_GLOBAL=os.devnull
+        ENVCAP_CACHE=str(cache),
+        ENVCAP_STATE=str(cache.with_name("state")),
+        PYTHONPATH=str(REPOSITORY),
+        CONDA_PREFIX=str(prefix),
+        GIT_CONFIG_GLOBAL=os.devnull,
     )
     command = [sys.executable, "-m", "envcap", *words]
     return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=900, check=False)

@@ -16,7 +16,6 @@ from envcap import lockfile
 from envcap.compare.contents import contents_of_facts, contents_of_lock
 from envcap.compare.differences import find_differences
 from envcap.compare.environment import compare_environment
-from envcap.conda_trust import complaints_about_conda, is_usable_prefix
 from envcap.errors import NotRunError, RefusedError
 from envcap.export import FORMATS
 from envcap.model.facts import Conda, CondaRecord, Distribution, Facts
@@ -25,6 +24,7 @@ from envcap.model.lock import Lock
 from envcap.pins.base_image import candidate_references
 from envcap.render.context import image_environment, render
 from envcap.report.text import describe_freeze
+from envcap.trust.conda import complaints_about_conda, is_usable_prefix
 
 # conda-lock brings a copy of conda with it, which both warn of their own parts.
 pytestmark = [

@@ -131,6 +131,7 @@ def clean_environ(tmp_path: Path) -> dict[str, str]:
     environ.update(
         TMPDIR=str(scratch),
         ENVCAP_CACHE=str(tmp_path / "cache"),
+        ENVCAP_STATE=str(tmp_path / "state"),
         PYTHONPATH=str(REPOSITORY),
         GIT_CONFIG_GLOBAL=os.devnull,
     )

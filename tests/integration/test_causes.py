@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from envcap.consent import Consent
 from envcap.engines import ENGINES
 from envcap.engines.venv import VenvEngine
 from envcap.evaluate.inside_program import LIST
@@ -89,7 +90,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
             return engine
 
         monkeypatch.setitem(ENGINES, "venv", opened)
-        request = VerifyRequest(project=project, engine="venv", **more)
+        request = VerifyRequest(project=project, engine="venv", consent=Consent(trusted=True), **more)
         judgement, _ = verify(request, tell=say_nothing)
         return judgement
 

@@ -81,7 +81,7 @@ def refuses_another_version(digits: Any) -> None:
         for package in lock.packages
     ]
     changed.write_bytes(lockfile.dump(msgspec.structs.replace(lock, packages=packages)))
-    refused = digits("build", "--engine", "docker", "--name", "changed")
+    refused = digits("build", "--engine", "docker", "--name", "changed", "--trust")
     assert refused.code == 5
     assert "joblib" in refused.err
     refused = digits(

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
-from envcap.store import STORE_FOLDER
+from envcap.trust.forms import (
+    DIGEST,
+    complaints_about_file,
+    complaints_about_forms,
+    complaints_about_lines,
+    has_control_characters,
+    show,
+)
 
 # conda's own rules (CEP 26, "Identifying packages and channels"), wide enough for what old packages hold.
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
@@ -16,16 +23,13 @@ _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.!+-]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*\.(conda|tar\.bz2)")
 _SUBDIR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _WHEEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*\.whl")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _ADDRESS = re.compile(r"https?://[!\"$-~]+")  # printable ASCII without spaces, and without the `#` before a digest
-_LINE = re.compile(r"[^\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]*")
 _TOOLS = {"conda", "mamba", "micromamba", "pixi", "unknown"}
 _NOARCH = {None, "python", "generic"}
 # Folders that hold the base image's own files or the container's: packages among them would replace those.
 _TAKEN = "bin boot dev etc lib lib32 lib64 libx32 proc run sbin sys usr"
 _TAKEN_WHOLE = {"/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/work"}  # noqa: S108
-_LONGEST_SHOWN = 200
 
 
 def complaints_about_conda(lock: Lock) -> Iterator[str]:
@@ -38,7 +42,7 @@ def complaints_about_conda(lock: Lock) -> Iterator[str]:
     for package in lock.conda:
         yield from _complaints_about_package(package)
         if package.name in names or package.file in names:
-            yield f"the conda package {_show(package.name)} is listed twice"
+            yield f"the conda package {show(package.name)} is listed twice"
         names.update((package.name, package.file))
 
 
@@ -47,24 +51,21 @@ def is_usable_prefix(path: str) -> bool:
     pure = PurePosixPath(path)
     if not pure.is_absolute() or str(pure) != path or ".." in pure.parts or len(pure.parts) < 2:
         return False
-    plain = _LINE.fullmatch(path) is not None and path not in _TAKEN_WHOLE and not path.startswith("//")
+    plain = not has_control_characters(path) and path not in _TAKEN_WHOLE and not path.startswith("//")
     return plain and pure.parts[1] not in _TAKEN.split()
 
 
 def _complaints_about_prefix(prefix: CondaPrefix) -> Iterator[str]:
     if not is_usable_prefix(prefix.path):
-        yield f"{_show(prefix.path)} is no folder that conda packages may be installed into"
+        yield f"{show(prefix.path)} is no folder that conda packages may be installed into"
     if prefix.tool not in _TOOLS:
-        yield f"{_show(prefix.tool)} made no conda environment"
-    if prefix.edits is not None and _SHA256.fullmatch(prefix.edits) is None:
-        yield f"the edited files have the sha256 {_show(prefix.edits)}, which is none"
+        yield f"{show(prefix.tool)} made no conda environment"
+    yield from complaints_about_forms("the archive of edited files", [(DIGEST, prefix.edits, "sha256")])
     if prefix.installer is not None:
         if _WHEEL.fullmatch(prefix.installer.name) is None:
-            yield f"{_show(prefix.installer.name)} is no name of a wheel"
-        yield from _complaints_about_file(prefix.installer)
-    for text in prefix.virtual_packages:
-        if _LINE.fullmatch(text) is None:
-            yield f"{_show(text)} is no virtual package"
+            yield f"{show(prefix.installer.name)} is no name of a wheel"
+        yield from _complaints_about_archive(prefix.installer)
+    yield from complaints_about_lines("a virtual package", prefix.virtual_packages)
 
 
 def _complaints_about_package(package: CondaPackage) -> Iterator[str]:
@@ -74,30 +75,19 @@ def _complaints_about_package(package: CondaPackage) -> Iterator[str]:
         (_VERSION, package.build, "build"),
         (_SUBDIR, package.subdir, "platform"),
         (_FILE, package.file, "file"),
+        (_MD5, package.md5, "md5"),
     ]
-    for form, text, what in forms:
-        if form.fullmatch(text) is None:
-            yield f"the conda package {_show(package.name)} has the {what} {_show(text)}, which none has"
+    owner = f"the conda package {show(package.name)}"
+    yield from complaints_about_forms(owner, forms)
     if package.noarch not in _NOARCH:
-        yield f"the conda package {_show(package.name)} is noarch {_show(str(package.noarch))}, which is unknown"
-    if package.md5 is not None and _MD5.fullmatch(package.md5) is None:
-        yield f"the conda package {_show(package.name)} has the md5 {_show(package.md5)}, which is none"
-    for text in (package.channel, *package.requested, *package.depends, *package.constrains):
-        if _LINE.fullmatch(text) is None:
-            yield f"the conda package {_show(package.name)} says {_show(text)}, which is not one line"
-    yield from _complaints_about_file(package.archive)
+        yield f"{owner} is noarch {show(str(package.noarch))}, which is unknown"
+    yield from complaints_about_lines(
+        owner, (package.channel, *package.requested, *package.depends, *package.constrains)
+    )
+    yield from _complaints_about_archive(package.archive)
 
 
-def _complaints_about_file(file: Wheel) -> Iterator[str]:
-    if _SHA256.fullmatch(file.sha256) is None:
-        yield f"{_show(file.name)} has the sha256 {_show(file.sha256)}, which is none"
+def _complaints_about_archive(file: Wheel) -> Iterator[str]:
+    yield from complaints_about_file(show(file.name), file, address=_ADDRESS)
     if (file.url is None) == (file.path is None):
-        yield f"{_show(file.name)} must have either an address or a place in the store"
-    if file.url is not None and _ADDRESS.fullmatch(file.url) is None:
-        yield f"{_show(file.name)} is to come from {_show(file.url)}, which is no web address"
-    if file.path is not None and file.path != f"{STORE_FOLDER}/{file.sha256}/{file.name}":
-        yield f"{_show(file.name)} is {_show(file.path)}, which is not its place in the store"
-
-
-def _show(text: str) -> str:
-    return f"`{text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + '…'}`"
+        yield f"{show(file.name)} must have either an address or a place in the store"

@@ -1,0 +1,60 @@
+"""Consent: a lock that this machine did not write is shown, and runs only when somebody who saw it says so."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from envcap import lockfile
+from envcap.errors import RefusedError
+from envcap.model.lock import Lock
+from envcap.model.progress import Progress, Tell
+from envcap.model.struct import Data
+from envcap.places import known_locks
+from envcap.report.intention import Intention, describe_intention
+from envcap.trust.known import is_known, remember
+
+
+def ask_nobody(_: str) -> bool | None:
+    """Answer a question where there is no terminal."""
+    return None
+
+
+class Consent(Data, frozen=True, kw_only=True):
+    """Who may say yes. Without anything told, no lock is known and nobody can be asked: all are refused."""
+
+    trusted: bool = False  # `--trust`
+    ask: Callable[[str], bool | None] = ask_nobody  # None where nobody can be asked
+    known: Path | None = None  # the folder that remembers locks
+
+
+def require_consent(consent: Consent, lock: Lock, sha256: str, intention: Intention, *, tell: Tell) -> None:
+    """Return when the lock is this user's own, was confirmed before or is confirmed now.
+
+    A confirmation is remembered; `--trust` holds for this one command. Raises RefusedError for no, or for no answer.
+    """
+    if consent.known is not None and is_known(sha256, folder=consent.known):
+        return
+    lines = describe_intention(lock, intention)
+    tell(Progress(kind="step", text=f"the lock `{lock.name}` ({sha256[:12]}…) was not written on this machine"))
+    for line in lines:
+        tell(Progress(kind="notice", text=line))
+    if consent.trusted:
+        return
+    answer = consent.ask(f"{intention.verb.capitalize()} it?")
+    if answer is None:
+        raise RefusedError(
+            f"The lock `{lock.name}` was not written on this machine, and nobody is here to confirm it.",
+            hint="Look at it with `envcap show`, then add `--trust`; in CI set ENVCAP_TRUST=1.",
+        )
+    if not answer:
+        raise RefusedError(f"The lock `{lock.name}` was not written on this machine, and was not confirmed.")
+    if consent.known is not None and not remember(sha256, how="confirmed", folder=consent.known):
+        tell(Progress(kind="notice", text=f"that cannot be remembered: `{consent.known}` cannot be written"))
+
+
+def write_own(content: bytes, path: Path, *, environ: Mapping[str, str], tell: Tell) -> str:
+    """Write a new lock and remember it, so that it runs here without a question; give the sha256 of its bytes."""
+    sha256 = lockfile.write(content, path)
+    known = known_locks(environ)
+    if not remember(sha256, how="written", folder=known):
+        tell(Progress(kind="notice", text=f"`{known}` cannot be written: build and verify will ask about this lock"))
+    return sha256

@@ -1,0 +1,57 @@
+"""A lock that came from elsewhere: shown, asked about, refused where nobody can answer."""
+
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+VERIFY = ("verify", "--engine", "venv")
+BUILD = ("build", "--engine", "venv")
+
+
+def elsewhere(small: Any) -> dict[str, str]:
+    """Give the variables of a user who has never seen the lock."""
+    return {"ENVCAP_STATE": str(small.project.parent / "other-state")}
+
+
+def on_a_terminal(small: Any, answer: bytes, *words: str) -> tuple[int, str]:
+    """Start the command with a terminal for input and messages, type the answer, and give what was on the screen."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "envcap", *words],
+        cwd=small.project,
+        env={**small.environ, **elsewhere(small), "COLUMNS": "200"},
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, answer)
+    said = b""
+    with suppress(OSError):  # the other side is closed
+        while True:
+            said += os.read(ours, 4096)
+    os.close(ours)
+    return child.wait(timeout=60), said.decode().replace("\r\n", "\n")
+
+
+def test_a_stranger_is_shown_and_needs_a_yes(small: Any) -> None:
+    small.ok("freeze")
+    small.ok(*BUILD)
+    small.ok(*VERIFY)
+    for command in (BUILD, VERIFY):
+        refused = small(*command, env=elsewhere(small))
+        said = " ".join(refused.err.split())
+        assert refused.code == 5
+        assert 'command: ["python", "evaluate.py"]' in said
+        assert "does not contain it" in said
+        assert "ENVCAP_TRUST=1" in said
+    assert small(*VERIFY, "--trust", env=elsewhere(small)).code == 0
+    code, said = on_a_terminal(small, b"\n", *VERIFY)  # so it was not remembered, and no is the default
+    assert (code, "Verify it? [y/N]" in said) == (5, True), said
+    code, said = on_a_terminal(small, b"y\n", *VERIFY)
+    assert code == 0, said
+    again = small.ok(*VERIFY, env=elsewhere(small))
+    assert "not written on this machine" not in again.err
