@@ -35,8 +35,9 @@ check: $(STAMP)  ## Style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# With more examples where a stranger's text meets a parser.
 test: check engine browser  ## Everything, the container tests included
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
+	@HYPOTHESIS_PROFILE=ci $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
 test-fast: check  ## All that needs no container engine, no package index and no whole environment
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --ignore=tests/integration -m 'not engine and not network and not browser'
