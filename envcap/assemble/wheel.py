@@ -32,6 +32,7 @@ _IN_MEMORY = 4 << 20  # bytes of one file; larger ones take their way over the d
 _LARGEST = 64 << 30  # bytes that one wheel may unpack to
 _FOR_SOURCES = (".py", ".dist-info/METADATA", ".dist-info/WHEEL")
 # What makes the folder an environment. A wheel that brings one of them would be another interpreter.
+_VERSIONED = re.compile(r"pip[0-9]+(\.[0-9]+)?|easy_install-[0-9]+\.[0-9]+")
 _OF_THE_ENVIRONMENT = re.compile(r"pyvenv\.cfg|bin/python(3(\.[0-9]+)?)?")
 
 
@@ -91,11 +92,25 @@ def _require_python(source: WheelFile, version: str) -> None:
         )
 
 
+def script_names(name: str, version: str) -> list[str]:
+    """Give the names of an entry point's scripts: those of pip and easy_install carry the version of their Python.
+
+    The wheels name those of another one, or none (pip, `get_console_script_specs`).
+    """
+    major, minor = version.split(".")[:2]
+    if name == "pip":
+        return ["pip", f"pip{major}", f"pip{major}.{minor}"]
+    if name == "easy_install":
+        return ["easy_install", f"easy_install-{major}.{minor}"]
+    return [] if _VERSIONED.fullmatch(name) else [name]
+
+
 class _Destination(WheelDestination):
     """Puts each file into the archive where sysconfig's scheme `venv` has it, and its row into RECORD."""
 
     def __init__(self, archive: Archive, installation: Installation, *, distribution: str) -> None:
         self._archive = archive
+        self._version = installation.python
         self._prefix = installation.prefix
         self._interpreter = f"{installation.prefix}/bin/python"
         self._folders = {
@@ -108,10 +123,12 @@ class _Destination(WheelDestination):
         self._rows: dict[str, tuple[str, str, str]] = {}
 
     def write_script(self, name: str, module: str, attr: str, section: str) -> RecordEntry:
-        """Write the program that an entry point asks for."""
-        script = Script(name, module, attr, "gui" if section == "gui" else "console")
-        _, content = script.generate(self._interpreter, kind="posix")
-        return self._write("scripts", name, io.BytesIO(content), executable=True)
+        """Write the program that an entry point asks for, under the names that pip gives it."""
+        for one in script_names(name, self._version):
+            script = Script(one, module, attr, "gui" if section == "gui" else "console")
+            _, content = script.generate(self._interpreter, kind="posix")
+            self._write("scripts", one, io.BytesIO(content), executable=True)
+        return RecordEntry(name, None, None)
 
     def write_file(
         self,

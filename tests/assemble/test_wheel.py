@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from envcap.assemble.archive import LayerArchive
-from envcap.assemble.wheel import write_wheel
+from envcap.assemble.wheel import script_names, write_wheel
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Installation
 from envcap.model.layout import EPOCH
@@ -127,3 +127,19 @@ def test_a_package_for_another_python_is_named(make_wheel: Any) -> None:
     with pytest.raises(NotRunError, match=r"`sample` 1.0 needs Python `>=3.12`, and the image has `3.11.7`"):
         assembled(make_wheel(requires=">=3.12"))
     assert assembled(make_wheel(requires="not a version"))
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("pip", ["pip", "pip3", "pip3.12"]),
+        ("pip3", []),
+        ("pip3.8", []),
+        ("easy_install", ["easy_install", "easy_install-3.12"]),
+        ("easy_install-3.6", []),
+        ("pipx", ["pipx"]),
+        ("tool", ["tool"]),
+    ],
+)
+def test_pips_scripts_carry_the_version(name: str, names: list[str]) -> None:
+    assert script_names(name, "3.12.1") == names

@@ -86,7 +86,8 @@ def rebuild(small: Any, engine: str) -> dict[str, Any]:
     built = small.ok("build", "--engine", engine, "--json").document
     verified = small.ok("verify", "--engine", engine, "--json").document
     assert verified["verdict"] == "IDENTICAL"
-    assert verified["findings"] == []
+    # Debian's own Python brings as many system packages as its host, which may not have its latest updates.
+    assert [item for item in verified["findings"] if item["where"] != "os-packages"] == []
     with closing(open_engine(engine, small.project, tell=say_nothing)) as opened, tempfile.TemporaryDirectory() as name:
         image = msgspec.convert(built["image"], Image)
         task = Task(command=["python", "-B", "examine.py"], files={"examine.py": EXAMINE.encode()}, timeout=60)
@@ -171,18 +172,26 @@ def test_many_origins_in_one_environment(small: Any, tmp_path: Path, url: str, e
     check(small, make_shop(small, tmp_path, Path(sys.executable), url=url, tools=tools), MANY, engine=engine)
 
 
+def base_for(python: Path) -> None:
+    """See to it that the engine has the image that an environment of this interpreter will stand on."""
+    subprocess.run([UP, f"python:{python.parts[-3]}-slim-bookworm"], check=True, timeout=300)
+
+
 LAYERED_ON = [path for path in interpreters() if "/3.9." in str(path)] or interpreters()[-1:]
 
 
+@pytest.mark.engine
+@pytest.mark.xdist_group("engine")
 @pytest.mark.parametrize("python", LAYERED_ON, ids=lambda path: path.parts[-3])
 def test_users_and_the_systems_packages(small: Any, tmp_path: Path, python: Path) -> None:
+    base_for(python)
     shop = make_shop(small, tmp_path, python, "--system-site-packages", "--without-pip")
-    lock = check(small, shop, LAYERED, engine="venv")
+    lock = check(small, shop, LAYERED, engine="docker")
     assert {"pip", "setuptools"} <= {package["name"] for package in lock["packages"]}
 
 
-@pytest.mark.parametrize("python", interpreters(), ids=lambda path: path.parts[-3])
-def test_every_interpreter(small: Any, tmp_path: Path, python: Path) -> None:
+@pytest.mark.parametrize("python", [interpreters()[0], interpreters()[-1]], ids=lambda path: path.parts[-3])
+def test_without_pip_and_without_containers(small: Any, tmp_path: Path, python: Path) -> None:
     shop = make_shop(small, tmp_path, python, "--without-pip")
     one = case("no pip", by_uv_alone, imports="iniconfig markupsafe")
     lock = check(small, shop, (one,), engine="venv")
@@ -190,14 +199,11 @@ def test_every_interpreter(small: Any, tmp_path: Path, python: Path) -> None:
     assert {package["confidence"] for package in lock["packages"]} == {"proven"}
 
 
-IN_CONTAINERS = [path for path in interpreters() if any(f"/3.{minor}." in str(path) for minor in (6, 8, 13))]
-
-
 @pytest.mark.engine
 @pytest.mark.xdist_group("engine")
-@pytest.mark.parametrize("python", IN_CONTAINERS, ids=lambda path: path.parts[-3])
-def test_interpreters_in_containers(small: Any, tmp_path: Path, python: Path) -> None:
-    subprocess.run([UP, f"python:{python.parts[-3]}-slim-bookworm"], check=True, timeout=300)
+@pytest.mark.parametrize("python", interpreters(), ids=lambda path: path.parts[-3])
+def test_every_interpreter(small: Any, tmp_path: Path, python: Path) -> None:
+    base_for(python)
     one = case("its own pip", first_venv, imports="iniconfig markupsafe")
     check(small, make_shop(small, tmp_path, python), (one,), engine="docker")
 
@@ -205,16 +211,42 @@ def test_interpreters_in_containers(small: Any, tmp_path: Path, python: Path) ->
 DEBIAN = [Path("/usr/bin/python3")] if Path("/usr/lib/python3/dist-packages").is_dir() else []
 
 
+@pytest.fixture
+def debian_base(tmp_path: Path) -> Iterator[str]:
+    """Give an image of Debian with Debian's own Python, which has no official image, in the tests' registry.
+
+    Where the official images come from a public registry there is none of ours: then give nothing.
+    """
+    system = ["docker", "image", "inspect", "envcap-engine/debian:bookworm"]
+    if subprocess.run(system, capture_output=True, check=False).returncode:
+        yield ""
+        return
+    name = "127.0.0.1:5000/envcap-tests/debian-python:bookworm"
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "Dockerfile").write_text(
+        "FROM envcap-engine/debian:bookworm\n"
+        "RUN apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends python3\n"
+    )
+    for words in (["build", "--quiet", "--tag", name, tmp_path / "base"], ["push", "--quiet", name]):
+        subprocess.run(["docker", *words], check=True, timeout=300)
+    yield name
+    subprocess.run(["docker", "image", "rm", name], check=True)
+
+
+@pytest.mark.engine
+@pytest.mark.xdist_group("engine")
 @pytest.mark.parametrize("python", DEBIAN, ids=str)
-def test_debians_own_packages(small: Any, python: Path) -> None:
+def test_debians_own_packages(small: Any, python: Path, debian_base: str) -> None:
     """Pinned to the index's wheel where the files prove it, else carried by dpkg's lists, else a gap."""
+    if debian_base:
+        small.environ["ENVCAP_BASE"] = debian_base
     del small.environ["VIRTUAL_ENV"]
     shop = Workshop(small.project.parent / "shop", Path("/usr"), url="", environ=small.environ)
     small.environ["ENVCAP_PYTHON"] = str(python)
     lock = freeze(small, shop, (), python="python3")
     packages = {package["name"]: package for package in lock["packages"]}
     live = examine_host(shop)
-    image = rebuild(small, "venv")
+    image = rebuild(small, "docker" if debian_base else "venv")
     assert list(differences(live, image, lock["gaps"])) == []
     carried = {name for name, package in packages.items() if package["confidence"] == "carried"}
     said = {gap["subject"].partition("==")[0].lower().replace(".", "-") for gap in lock["gaps"]}

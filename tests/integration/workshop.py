@@ -174,7 +174,8 @@ for folder in sys.path:
                 continue
             plain = row.replace("../", "")
             if os.path.basename(os.path.dirname(row)) == "bin" and ".." in row:
-                if os.path.basename(row) not in entry_points:  # of which each installer makes scripts in its own way
+                # Each installer makes the scripts of entry points in its own way, `pip3.12` for `pip` among them.
+                if os.path.basename(row).rstrip("0123456789.-") not in entry_points:
                     files["bin/" + os.path.basename(row)] = digest(os.path.join(folder, row))
                 continue
             files[plain] = digest(os.path.join(folder, row))
