@@ -16,7 +16,7 @@ from envcap.compare.settings import compare_settings
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.diagnose import Case, find_causes
-from envcap.engines import open_engine
+from envcap.engines import open_engine, require_platform
 from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
@@ -77,6 +77,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     _require_frozen_data(project, lock)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
+        require_platform(engine, lock.base.platform)
         image = _find_image(engine, request, lock, sha256)
         task = _task(request, lock, project)
         _show_before_running(engine, image, lock, tell)
