@@ -1,5 +1,7 @@
 """What an engine says while it pushes, as both kinds of image store say it."""
 
+from typing import Any
+
 import pytest
 
 from envcap.engines.pushing import follow_push
@@ -11,15 +13,18 @@ NAME = "registry.example.org/group/one:1"
 
 
 def test_the_digest_is_found_with_either_store() -> None:
-    containerd = [{"status": f"1: digest: {DIGEST} size: 855"}]
-    classic = [{"status": "1: digest: ..."}, {"progressDetail": {}, "aux": {"Tag": "1", "Digest": DIGEST, "Size": 855}}]
+    containerd: list[Any] = [{"status": f"1: digest: {DIGEST} size: 855"}]
+    classic: list[Any] = [
+        {"status": "1: digest: ..."},
+        {"progressDetail": {}, "aux": {"Tag": "1", "Digest": DIGEST, "Size": 855}},
+    ]
     for messages in (containerd, classic):
         assert follow_push(messages, NAME, tell=say_nothing) == DIGEST
 
 
 def test_layers_are_counted_as_they_arrive() -> None:
     told: list[Progress] = []
-    messages = [
+    messages: list[Any] = [
         {"status": "The push refers to repository [registry.example.org/group/one]"},
         {"status": "Preparing", "progressDetail": {}, "id": "aa"},
         {"status": "Layer already exists", "progressDetail": {}, "id": "bb"},
