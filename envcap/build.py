@@ -1,6 +1,7 @@
 """Build: from the lock to an image. Nothing is looked up any more; every byte is checked against the lock."""
 
 import hashlib
+import re
 import shutil
 import sys
 import time
@@ -8,11 +9,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import msgspec
+
 from envcap import lockfile
 from envcap.compilers import inside, without_building
 from envcap.consent import Consent, require_consent
 from envcap.cuda import complaints, copies, cuda_of
-from envcap.engines import open_engine
+from envcap.engines import open_engine, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.inputs import written
@@ -28,6 +31,11 @@ from envcap.report.intention import Intention
 
 SECRETS = ("ca", "netrc", "pip")  # what the steps of a portable build may be handed
 
+# Registry or account, path, tag (OCI distribution specification, "Pulling manifests": <name> and <reference>).
+_PUSHABLE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
+)
+
 
 class BuildRequest(Data, frozen=True, kw_only=True):
     """What the command line asked for."""
@@ -36,6 +44,7 @@ class BuildRequest(Data, frozen=True, kw_only=True):
     name: str = "envcap"
     engine: str = "auto"
     tag: str | None = None
+    push: bool = False  # to the registry that `tag` names
     output: Path | None = None
     use_cache: bool = True
     link_scripts: bool = False  # of conda packages: they are someone else's programs
@@ -68,6 +77,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     """
     project = request.project.resolve()
     _require_secrets(request)
+    _require_destination(request)
     path = lockfile.lock_path(project, request.name)
     content = lockfile.read_bytes(path)
     lock = lockfile.parse(content, source=path.name)
@@ -91,7 +101,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
 
     with closing(open_engine("docker" if request.portable else request.engine, project, tell=tell)) as engine:
         needs_base = engine.name != "venv"
-        _require_rebuildable(lock, needs_base=needs_base, target=request.target)
+        require_platform(engine, lock.base.platform)
+        _require_rebuildable(lock, request, needs_base=needs_base)
         intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
         require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
@@ -103,6 +114,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             started = _now()
             image = _make(engine, request, context, folder, tell=tell)
+        if request.push:
+            image = msgspec.structs.replace(image, pushed=engine.push(image.reference, tell=tell))
         making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())
         names = [*(package.name for package in lock.packages), *(package.name for package in lock.conda)]
         layers = engine.layers(image)
@@ -165,6 +178,20 @@ def _require_secrets(request: BuildRequest) -> None:
         raise WrongUsageError(f"A portable Dockerfile is built with BuildKit, not with `{request.engine}`.")
 
 
+def _require_destination(request: BuildRequest) -> None:
+    """Raise WrongUsageError for a push without an image, or to no place that a tag names."""
+    if not request.push:
+        return
+    hint = "For example `envcap build --push --tag registry.example.org/NAME:TAG`."
+    if request.output is not None or request.engine == "venv":
+        other = "--output" if request.output is not None else "--engine venv"
+        raise WrongUsageError(f"`--push` is for an image, and `{other}` makes none.")
+    if request.tag is None:
+        raise WrongUsageError("`--push` needs to know where to: there is no `--tag`.", hint=hint)
+    if _PUSHABLE.fullmatch(request.tag) is None:
+        raise WrongUsageError(f"`{request.tag}` names no image in a registry.", hint=hint)
+
+
 def _require_fitting_gpu(lock: Lock) -> None:
     """Raise NotRunError where this machine's driver or GPU cannot run the locked CUDA: hours of building for nothing.
 
@@ -187,14 +214,15 @@ def _require_new(folder: Path) -> None:
         raise WrongUsageError(f"`{folder}` is there already and not an empty folder.", hint="Name a new one.")
 
 
-def _require_rebuildable(lock: Lock, *, needs_base: bool, target: Target) -> None:
+def _require_rebuildable(lock: Lock, request: BuildRequest, *, needs_base: bool) -> None:
     """Raise NotRunError for what only an image can be.
 
     A conda layer without one would have to be put into this machine's own folder.
     """
-    if not needs_base and target != "eval":
+    if not needs_base and (request.target != "eval" or request.push):
+        asked = "`--push` is for an image" if request.push else f"`--target {request.target}` is a kind of image"
         raise NotRunError(
-            f"`--target {target}` is a kind of image, and the engine `venv` makes none.",
+            f"{asked}, and the engine `venv` makes none.",
             hint="`envcap doctor` tells what a container engine needs here.",
         )
     if lock.conda_prefix is None or needs_base:

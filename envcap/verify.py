@@ -17,7 +17,7 @@ from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.consent import Consent, require_consent
 from envcap.diagnose import Case, find_causes
-from envcap.engines import open_engine
+from envcap.engines import open_engine, require_platform
 from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
@@ -80,6 +80,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     _require_frozen_data(project, lock)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
+        require_platform(engine, lock.base.platform)
         image = _find_image(engine, request, lock, sha256)
         task = _task(request, lock, project)
         intention = Intention(verb="verify", engine=engine.name, network=request.network)

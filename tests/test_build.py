@@ -1,13 +1,17 @@
 """What `envcap build` refuses before it reads a lock or asks an engine."""
 
+import platform
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from envcap import lockfile
 from envcap.build import BuildRequest, build
 from envcap.commands.companions import Companions
-from envcap.errors import WrongUsageError
+from envcap.errors import NotRunError, WrongUsageError
+from envcap.model.lock import Lock
 from envcap.model.progress import say_nothing
 
 
@@ -27,6 +31,31 @@ def test_a_secret_is_for_a_portable_build(tmp_path: Path) -> None:
     with_comma = tmp_path / "a,type=env"  # a further option, where the client reads it
     with_comma.touch()
     assert "no file" in refusal(secrets={"ca": with_comma}, portable=True)
+
+
+def test_a_push_needs_an_image_and_a_place(tmp_path: Path) -> None:
+    assert "--tag registry.example.org/NAME:TAG" in refusal(push=True)
+    assert "`--output` makes none" in refusal(push=True, tag="example.org/one:1", output=tmp_path / "out")
+    assert "`--engine venv` makes none" in refusal(push=True, tag="example.org/one:1", engine="venv")
+    for tag in ("plain:1", "example.org/Upper:1", "example.org/one@sha256:0", "example.org/one:", "-x/one", "a/b c"):
+        assert "no image in a registry" in refusal(push=True, tag=tag)
+    for tag in ("127.0.0.1:5000/one", "example.org/group/one__two-3:v1.0", "account/one:1"):
+        with pytest.raises(WrongUsageError, match="There is no lock"):  # it went on to the lock
+            build(BuildRequest(project=Path("nowhere"), push=True, tag=tag), environ={}, tell=say_nothing)
+
+
+def test_a_lock_for_another_processor_is_refused_before_anything_is_fetched(tmp_path: Path, sample_lock: Lock) -> None:
+    other = "linux/arm64" if platform.machine() == "x86_64" else "linux/amd64"
+    base = msgspec.structs.replace(sample_lock.base, platform=other)
+    hardware = msgspec.structs.replace(sample_lock.hardware, gpus=[])
+    lock = msgspec.structs.replace(sample_lock, name="envcap", base=base, hardware=hardware)
+    lockfile.write(lockfile.dump(lock), lockfile.lock_path(tmp_path, "envcap"))
+    before = sorted(tmp_path.rglob("*"))
+    request = BuildRequest(project=tmp_path, engine="venv", frozen_code=True)
+    with pytest.raises(NotRunError, match=f"The lock is for `{other}`") as refused:
+        build(request, environ={"ENVCAP_CACHE": str(tmp_path / "cache")}, tell=say_nothing)
+    assert "DOCKER_HOST" in refused.value.hint
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_portable_build_needs_the_engine_that_hands_secrets_in() -> None:

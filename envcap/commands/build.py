@@ -33,6 +33,14 @@ def build(
     tag: Annotated[
         str | None, typer.Option("--tag", envvar="ENVCAP_TAG", help="The image's name. Default: envcap/NAME:LOCK.")
     ] = None,
+    push: Annotated[
+        bool,
+        typer.Option(
+            "--push",
+            envvar="ENVCAP_PUSH",
+            help="Bring the image to the registry in --tag REGISTRY/NAME:TAG, with the login of your Docker client.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -113,6 +121,7 @@ def build(
             name=name,
             engine=engine,
             tag=tag,
+            push=push,
             output=output,
             use_cache=not no_cache,
             link_scripts=link_scripts,

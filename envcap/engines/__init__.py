@@ -24,6 +24,19 @@ def _open_venv(project: Path) -> Engine:
 ENGINES: Mapping[str, Callable[[Path], Engine]] = {"docker": _open_docker, "venv": _open_venv}
 
 
+def require_platform(engine: Engine, platform: str) -> None:
+    """Raise NotRunError where the engine's processor is not what a lock is for.
+
+    An engine that emulates one would be slow, and would compute as no processor of that kind does.
+    """
+    if engine.platform != platform:
+        raise NotRunError(
+            f"The lock is for `{platform}`, and the engine `{engine.name}` is on `{engine.platform}`: its packages are "
+            "for another processor, and an emulated one would not give the same numbers.",
+            hint="Use a machine of that kind, or name its engine in DOCKER_HOST.",
+        )
+
+
 def open_engine(name: str, project: Path, *, tell: Tell) -> Engine:
     """Open the engine of that name; `auto` takes the first that answers and tells why it passed others over.
 

@@ -18,6 +18,7 @@ from envcap.engines import containers
 from envcap.engines.buildkit import Solved, find_buildkit
 from envcap.engines.classic import build_classic
 from envcap.engines.engine import Engine
+from envcap.engines.pushing import push
 from envcap.errors import NotRunError
 from envcap.interruption import held
 from envcap.model.image import Context, Image, Layer, Outcome, Promise, Task
@@ -38,6 +39,13 @@ class DockerEngine:
 
     def __init__(self, client: docker.DockerClient) -> None:
         self._client = client
+
+    @property
+    def platform(self) -> str:
+        """What the engine's own machine is, which may be another than this one."""
+        with _translated("Asking for the engine's architecture"):
+            told = self._client.version()
+        return f"{told['Os']}/{told['Arch']}"
 
     def find(self, reference: str) -> Image | None:
         """Give the image of that tag, or None."""
@@ -90,6 +98,12 @@ class DockerEngine:
             raise NotRunError(f"Docker lost the image `{tag}` right after building it.")
         promise = _promise(self._client.images.get(tag).attrs, context)
         return msgspec.structs.replace(image, builder=builder, promise=promise, steps=solved.steps)
+
+    def push(self, reference: str, *, tell: Tell) -> str:
+        """Push through the engine, with the login of the user's own client."""
+        tell(Progress(kind="step", text=f"pushing `{reference}`"))
+        with _translated(f"Pushing `{reference}`"):
+            return push(self._client, reference, tell=tell)
 
     def layers(self, image: Image) -> list[Layer]:
         """Give what each step added to the image, the newest first, those of its base too; not those of no size."""

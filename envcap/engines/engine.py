@@ -13,6 +13,10 @@ class Engine(Protocol):
     name: str
     not_rebuilt: list[str]  # what an image of this engine does not cover, in words for the verdict
 
+    @property
+    def platform(self) -> str:
+        """What it runs without emulating anything, as `linux/amd64`."""
+
     def find(self, reference: str) -> Image | None:
         """Give the image of that tag (or of the default place for it), or None."""
 
@@ -24,6 +28,12 @@ class Engine(Protocol):
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:
         """Build the image from the context written to `folder`. Raises NotRunError with the failing step."""
+
+    def push(self, reference: str, *, tell: Tell) -> str:
+        """Bring the image of that tag to its registry; give the reference with the digest that it has there.
+
+        Raises NotRunError when it cannot be brought there, with the image still here.
+        """
 
     def layers(self, image: Image) -> list[Layer]:
         """Give what each step added to the image, the newest first; nothing where an engine has no layers."""

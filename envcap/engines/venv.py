@@ -22,7 +22,7 @@ from envcap.model.progress import Progress, Tell
 from envcap.process import capture, run_live
 from envcap.store import file_sha256
 
-_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 _MARK = "envcap.json"  # written last: an environment without it is not finished
 
 
@@ -37,6 +37,11 @@ class VenvEngine:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    @property
+    def platform(self) -> str:
+        """What this machine is."""
+        return _PLATFORMS.get(platform.machine(), f"linux/{platform.machine()}")
 
     def find(self, reference: str) -> Image | None:
         """Give the finished environment of that tag, or None."""
@@ -72,11 +77,6 @@ class VenvEngine:
         if use_cache and image is not None and image.lock_sha256 == context.lock_sha256:
             tell(Progress(kind="step", text="the environment is there already"))
             return image
-        if _MACHINES.get(context.platform) != platform.machine():
-            raise NotRunError(
-                f"The lock is for `{context.platform}`; this machine is `{platform.machine()}`.",
-                hint="Build it on a machine of that kind.",
-            )
         python = find_interpreter(context.python, os.environ)
         target = self._folder(tag)
         shutil.rmtree(target, ignore_errors=True)
@@ -108,6 +108,11 @@ class VenvEngine:
         shutil.copyfile(folder / CODE_ARCHIVE, target / CODE_ARCHIVE)
         mark = {"lock_sha256": context.lock_sha256, "environment": context.environment}
         write_bytes(target / _MARK, json.dumps(mark, indent=1).encode())
+
+    def push(self, reference: str, *, tell: Tell) -> str:
+        """Raise NotRunError: there is no image that a registry could take."""
+        del tell
+        raise NotRunError(f"`{reference}` cannot be pushed: the engine `{self.name}` makes no images.")
 
     def layers(self, image: Image) -> list[Layer]:
         """Give nothing: an environment is one folder."""

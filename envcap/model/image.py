@@ -69,6 +69,7 @@ class Image(Data, frozen=True, kw_only=True):
     builder: str | None = None  # who built it just now, None for one that was there
     promise: Promise | None = None
     steps: list[StepTime] = []  # of that build, where the builder tells
+    pushed: str | None = None  # where a registry has it: the name with the digest of the manifest there
 
 
 class Layer(Data, frozen=True, kw_only=True):

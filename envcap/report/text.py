@@ -103,6 +103,8 @@ def _how_built(image: Image) -> list[str]:
     if slow:
         words = [f"{step.seconds:.1f} s {step.step[:_STEP_WIDTH]}" for step in slow]
         lines.append(f"  longest steps   {'; '.join(words)}")
+    if image.pushed is not None:
+        lines.append(f"  pushed          {image.pushed}")
     return lines
 
 

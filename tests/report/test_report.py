@@ -163,6 +163,7 @@ def test_a_freeze_as_text(sample_lock: Lock, check_golden: Golden) -> None:
 def test_a_build_as_text(sample_lock: Lock, check_golden: Golden) -> None:
     context = render(sample_lock, lock_sha256=SHA256, needs_base=True)
     image = Image(engine="docker", reference=context.tag, identity="sha256:1", lock_sha256=SHA256, size=1_234_567_890)
+    image = msgspec.structs.replace(image, pushed=f"registry.example.org/train@sha256:{SHA256}")
     built = describe_build(sample_lock, context, image, None)
     written = describe_build(sample_lock, context, None, Path("out"))
     check_golden("build.txt", f"{built}\n\n{written}\n")
