@@ -74,7 +74,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
-    _require_frozen_data(project, lock)
+    require_frozen_data(project, lock)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         image = _find_image(engine, request, lock, sha256)
@@ -149,7 +149,8 @@ def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple
     return with_trials(causes, trials), trials
 
 
-def _require_frozen_data(project: Path, lock: Lock) -> None:
+def require_frozen_data(project: Path, lock: Lock) -> None:
+    """Raise RefusedError unless the declared data are what was frozen."""
     changes = changed_data(project, lock.data)
     if changes:
         raise RefusedError(

@@ -40,6 +40,9 @@ FLOORS = {
         "libraries",
         "diagnose",
         "explain",
+        "bisect",
+        "trials",
+        "mixtures",
     },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }
