@@ -23,8 +23,9 @@ from envcap.model.image import Image, Mount, Outcome, Task
 from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.model.verdict import Verdict
+from envcap.model.verdict import Check, Verdict
 from envcap.places import lock_store
+from envcap.redact import redact_text
 
 FOLDER = ".envcap/bisect"  # below the project: what was tried, one small file for each mixture
 _FORMAT = 1
@@ -76,10 +77,13 @@ class Trials(NamedTuple):
         try:
             tried = self._run(packages, tell=tell)
         except NotRunError as error:  # a full disk or a lost engine says nothing about the packages
-            tried = Tried(answer="did not run", detail=_first_line(error.message), seconds=0.0, lasting=False)
+            tried = Tried(
+                answer="did not run", detail=redact_text(_first_line(error.message)), seconds=0.0, lasting=False
+            )
         tried = msgspec.structs.replace(tried, seconds=round(time.monotonic() - started, 3))
         if tried.lasting:
-            write_bytes(self._path(packages), msgspec.json.encode(tried))
+            with suppress(OSError):  # a project that cannot be written to: then it is tried again another time
+                write_bytes(self._path(packages), msgspec.json.encode(tried))
         return tried
 
     def _run(self, packages: Sequence[Package], *, tell: Tell) -> Tried:
@@ -97,7 +101,8 @@ class Trials(NamedTuple):
                 checks = judge_outputs(self.lock, runs, store=lock_store(self.project))
             verdict, reasons = conclude(checks, [])
             answer = _ANSWERS.get(verdict, "inconclusive")
-            return Tried(answer=answer, detail=f"{verdict.value}: {'; '.join(reasons)}", seconds=0.0)
+            shown = [*reasons, *_values(checks)]
+            return Tried(answer=answer, detail=f"{verdict.value}: {'; '.join(shown)}", seconds=0.0)
         finally:
             self.engine.remove(image)
 
@@ -129,12 +134,18 @@ def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str]
     )
 
 
+def _values(checks: Sequence[Check]) -> list[str]:
+    """Give what was frozen and what came back, of the first outputs that differ."""
+    different = [check for check in checks if check.judged and check.verdict is Verdict.DIFFERENT]
+    return [f"`{check.name}` frozen {check.frozen}, now {check.observed}" for check in different[:3]]
+
+
 def _ended_badly(outcome: Outcome) -> Tried:
     last = next((line.strip() for line in reversed(outcome.tail) if line.strip()), "")
     if outcome.timed_out or outcome.out_of_memory:
         how = "ran out of memory" if outcome.out_of_memory else "took too long"
         return Tried(answer="did not run", detail=f"the evaluation {how}", seconds=0.0, lasting=False)
-    said = f": {last[:200]}" if last else ""
+    said = f": {redact_text(last[:200])}" if last else ""
     return Tried(answer="did not run", detail=f"the evaluation ended with exit code {outcome.code}{said}", seconds=0.0)
 
 

@@ -55,5 +55,9 @@ def test_one_culprit_takes_two_questions_for_each_halving(case: tuple[int, int])
 
 def test_with_no_more_questions_what_is_left_is_given() -> None:
     answers = iter([True])
-    found = minimise(8, lambda chosen: next(answers, None))
+
+    def ask(_: frozenset[int]) -> bool | None:
+        return next(answers, None)
+
+    found = minimise(8, ask)
     assert (found.items, found.finished) == ([0, 1, 2, 3], False)

@@ -19,7 +19,7 @@ NAMES = [f"part{number:02}" for number in range(1, 25)]
 EVALUATE = """\
 import importlib, json, pathlib
 new = {{name for name in {names} if importlib.import_module(name).VERSION == "2.0"}}
-assert "part07" not in new or "part08" in new, "part07 needs the new part08"
+assert "part12" not in new or "part13" in new, "part12 needs the new part13"
 pathlib.Path("metrics.json").write_text(json.dumps({{"score": 0.5 if set({culprits}) <= new else 0.75}}))
 pathlib.Path("table.csv").write_text("id\\n1\\n")
 """
@@ -73,7 +73,8 @@ def test_the_planted_culprit_is_found_alone_or_in_a_pair(locks: Envcap) -> None:
     assert one["runs"] == len(one["attempts"]) - len(kept)
     assert [attempt["what"] for attempt in one["attempts"][:2]] == ["no change", "all changes"]
     assert one["attempts"][-1]["what"] == "all but part13"
-    assert "0.75" in one["reasons"][0]
+    assert "metric `score`: it shifted by -0.25" in one["reasons"][0]
+    assert "frozen 0.75, now 0.5" in one["reasons"][0]
     assert one["reasons"][1].startswith("`bad` without them: as frozen")
     assert all({"part03", "part04"} & set(each["changed"]) in ({"part03", "part04"}, set()) for each in one["attempts"])
 
