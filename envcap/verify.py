@@ -13,6 +13,7 @@ from envcap.compare.environment import compare_environment
 from envcap.compare.libraries import compare_libraries
 from envcap.compare.numerics import compare_numerics
 from envcap.compare.settings import compare_settings
+from envcap.compare.variations import conclude_stress
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.diagnose import Case, find_causes
@@ -42,6 +43,7 @@ from envcap.probe.inside import probe_task, read_outcome
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.report.derivation import describe_derivation
+from envcap.stress import stress
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -59,6 +61,7 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     frozen_code: bool = False
     strict: bool = False
     explain: bool = False
+    stress: bool = False
 
 
 def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
@@ -97,6 +100,8 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             verdict, reasons = conclude(checks, findings)
             case = Case(engine, image, lock, task, lock_store(project), facts, numerics, runs, checks, findings)
             causes, trials = _causes(case, verdict, explain=request.explain, tell=tell)
+            stressed = stress(case, tell=tell) if request.stress and verdict is not Verdict.REFUSED else []
+            verdict, reasons = conclude_stress(verdict, reasons, stressed)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
@@ -107,6 +112,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             findings=findings,
             causes=causes,
             trials=trials,
+            stressed=stressed,
             gaps=[*lock.gaps, *numerics_gaps],
             notes=list(engine.not_rebuilt),
             engine=engine.name,

@@ -43,6 +43,7 @@ FLOORS = {
         "bisect",
         "trials",
         "mixtures",
+        "stress",
     },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }

@@ -64,6 +64,14 @@ def verify(
             help="If outputs differ, find out why: rerun with one thing changed at a time, at most 8 times.",
         ),
     ] = False,
+    stress: Annotated[
+        bool,
+        typer.Option(
+            "--stress",
+            envvar="ENVCAP_STRESS",
+            help="Rerun with what must not matter made different: hash seed, processors, home, locale, time zone, …",
+        ),
+    ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -91,6 +99,7 @@ def verify(
         frozen_code=frozen_code,
         strict=strict,
         explain=explain,
+        stress=stress,
     )
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")
