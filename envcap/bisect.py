@@ -222,12 +222,13 @@ def _tell_budget(request: BisectRequest, good: Lock, plan: Mixtures, tell: Tell)
     """Say beforehand what it may cost: the most runs, and how many one culprit usually takes."""
     count = len(plan.moves)
     each = sum(run.seconds for run in good.runs) / len(good.runs)
+    most = min(request.runs, request.repeat * (count**2 + 3 * count + _CONFIRMATIONS))  # of ddmin, at worst
     usual = request.repeat * (math.ceil(1.5 * math.log2(count)) + _CONFIRMATIONS)
     tell(
         Progress(
             kind="step",
-            text=f"{count} packages differ: at most {request.runs} runs, about {usual} if one is to blame; a run took "
-            f"{each:.1f} s when frozen, so at most {request.runs * each:.0f} s, and the time to make environments",
+            text=f"{count} packages differ: at most {most} runs, about {usual} if one is to blame; a run took "
+            f"{each:.1f} s when frozen, so at most {most * each:.0f} s, and the time to make environments",
         )
     )
     tell(Progress(kind="notice", text="what was tried is remembered: stop it and start it again as you like"))

@@ -41,5 +41,5 @@ class _Backwards:
 
 
 if os.environ.get("ENVCAP_STRESS_ORDER") == "backwards":
-    os.listdir = _Backwards(os.listdir, lambda names: names[::-1])
-    os.scandir = _Backwards(os.scandir, _Entries)  # type: ignore[assignment,misc]
+    os.listdir = _Backwards(os.listdir, lambda names: names[::-1])  # type: ignore[assignment]
+    os.scandir = _Backwards(os.scandir, _Entries)  # type: ignore[assignment]
