@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from envcap import __version__, interruption
+from envcap.commands.bisect import bisect
 from envcap.commands.build import build
 from envcap.commands.cache import cache
 from envcap.commands.diff import diff
@@ -41,7 +42,7 @@ def start(
         raise typer.Exit
 
 
-for command in (freeze, build, verify, diff, upgrade, show, export, pack, cache, doctor):
+for command in (freeze, build, verify, diff, bisect, upgrade, show, export, pack, cache, doctor):
     app.command()(command)
 
 

@@ -32,7 +32,7 @@ class _Rerun(NamedTuple):
 def try_causes(case: Case, causes: list[Cause], verdict: Verdict, *, tell: Tell) -> list[Trial]:
     """Rerun, first without any change and then with one knob for each cause, at most `MOST_RERUNS` runs in all."""
     lock = case.lock
-    first = _Rerun(verdict, _outputs(case.checks))
+    first = _Rerun(verdict, outputs_of(case.checks))
     try:
         control = _rerun(case, case.task, "nothing changed", number=1, tell=tell)
     except NotRunError as error:  # the verdict stands: only the question why stays open
@@ -166,10 +166,10 @@ def _rerun(case: Case, task: Task, words: str, *, number: int, tell: Tell) -> _R
         returned = Returned(folder=Path(name), stdout=outcome.stdout)
         checks = judge_outputs(case.lock, [returned], store=case.store)
     verdict, _ = conclude(checks, [])
-    return _Rerun(verdict, _outputs(checks))
+    return _Rerun(verdict, outputs_of(checks))
 
 
-def _outputs(checks: list[Check]) -> tuple[str, ...]:
+def outputs_of(checks: list[Check]) -> tuple[str, ...]:
     """Give the judged outputs of the first run in a form that can be compared."""
     return tuple(
         f"{check.name} {check.measured.observed[:1]!r}" if check.measured.observed else f"{check.name} {check.observed}"

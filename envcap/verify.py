@@ -13,6 +13,7 @@ from envcap.compare.environment import compare_environment
 from envcap.compare.libraries import compare_libraries
 from envcap.compare.numerics import compare_numerics
 from envcap.compare.settings import compare_settings
+from envcap.compare.variations import conclude_stress
 from envcap.compare.wording import claim_of
 from envcap.config import STDOUT_JSON
 from envcap.consent import Consent, require_consent
@@ -44,6 +45,7 @@ from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.report.derivation import describe_derivation
 from envcap.report.intention import Intention
+from envcap.stress import stress
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     frozen_code: bool = False
     strict: bool = False
     explain: bool = False
+    stress: bool = False
     consent: Consent = Consent()
 
 
@@ -77,7 +80,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
-    _require_frozen_data(project, lock)
+    require_frozen_data(project, lock)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         require_platform(engine, lock.base.platform)
@@ -103,6 +106,8 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             verdict, reasons = conclude(checks, findings)
             case = Case(engine, image, lock, task, lock_store(project), facts, numerics, runs, checks, findings)
             causes, trials = _causes(case, verdict, explain=request.explain, tell=tell)
+            stressed = stress(case, tell=tell) if request.stress and verdict is not Verdict.REFUSED else []
+            verdict, reasons = conclude_stress(verdict, reasons, stressed)
         judgement = Judgement(
             verdict=verdict,
             reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
@@ -113,6 +118,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
             findings=findings,
             causes=causes,
             trials=trials,
+            stressed=stressed,
             gaps=[*lock.gaps, *numerics_gaps],
             notes=list(engine.not_rebuilt),
             engine=engine.name,
@@ -155,7 +161,8 @@ def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple
     return with_trials(causes, trials), trials
 
 
-def _require_frozen_data(project: Path, lock: Lock) -> None:
+def require_frozen_data(project: Path, lock: Lock) -> None:
+    """Raise RefusedError unless the declared data are what was frozen."""
     changes = changed_data(project, lock.data)
     if changes:
         raise RefusedError(

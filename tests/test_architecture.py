@@ -46,6 +46,10 @@ FLOORS = {
         "cache",
         "consent",
         "image_facts",
+        "bisect",
+        "trials",
+        "mixtures",
+        "stress",
     },
     4: {"commands", "cli", "ending", "start", "__main__"},
 }

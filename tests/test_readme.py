@@ -8,7 +8,7 @@ from pathlib import Path
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
-VERBS = ("freeze", "build", "verify", "diff", "upgrade", "show", "export", "pack", "cache", "doctor")
+VERBS = ("freeze", "build", "verify", "diff", "bisect", "upgrade", "show", "export", "pack", "cache", "doctor")
 
 
 def help_of(*words: str) -> str:

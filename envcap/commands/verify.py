@@ -73,6 +73,14 @@ def verify(
             help="If outputs differ, find out why: rerun with one thing changed at a time, at most 8 times.",
         ),
     ] = False,
+    stress: Annotated[
+        bool,
+        typer.Option(
+            "--stress",
+            envvar="ENVCAP_STRESS",
+            help="Rerun with what must not matter made different: hash seed, processors, home, locale, time zone, …",
+        ),
+    ] = False,
     frozen_code: FrozenCode = False,
     strict: Strict = False,
     trust: Trust = False,
@@ -103,6 +111,7 @@ def verify(
         frozen_code=frozen_code,
         strict=strict,
         explain=explain,
+        stress=stress,
         consent=Consent(trusted=trust, ask=confirm, known=known_locks(os.environ)),
     )
     if require not in {"identical", "equivalent"}:

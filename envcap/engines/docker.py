@@ -149,6 +149,11 @@ class DockerEngine:
                     raise
             time.sleep(0.05)
 
+    def remove(self, image: Image) -> None:
+        """Take the tag away; the steps below stay for the next build. One that is gone already is well."""
+        with _translated("Removing the image"), contextlib.suppress(NotFound):
+            self._client.images.remove(image.reference, noprune=True)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()

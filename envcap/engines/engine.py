@@ -41,5 +41,8 @@ class Engine(Protocol):
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run a task and bring its outputs back below the folder `results`. Raises NotRunError if it cannot start."""
 
+    def remove(self, image: Image) -> None:
+        """Remove an image that was made to be thrown away; steps that the builder keeps may serve the next one."""
+
     def close(self) -> None:
         """Let go of the connection."""

@@ -162,6 +162,10 @@ class VenvEngine:
             events=events,
         )
 
+    def remove(self, image: Image) -> None:
+        """Remove the environment."""
+        shutil.rmtree(image.reference, ignore_errors=True)
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -5,6 +5,7 @@ from enum import Enum
 from envcap.model.cause import Cause, Trial
 from envcap.model.evaluation import Kind, Metric
 from envcap.model.gap import Gap
+from envcap.model.stress import Stressed
 from envcap.model.struct import Data
 
 
@@ -87,6 +88,7 @@ class Judgement(Data, frozen=True, kw_only=True):
     findings: list[Finding] = []
     causes: list[Cause] = []  # of a difference, the likeliest first
     trials: list[Trial] = []  # what `--explain` tried, in that order
+    stressed: list[Stressed] = []  # what `--stress` varied, or could not
     gaps: list[Gap] = []
     notes: list[str] = []  # what this verdict does not cover
     engine: str = ""

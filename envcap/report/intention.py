@@ -13,7 +13,7 @@ _MOST_NAMES = 8
 class Intention(Data, frozen=True, kw_only=True):
     """What the user's command is about to do with the lock."""
 
-    verb: str  # `build` or `verify`
+    verb: str  # `build`, `verify` or `bisect`
     engine: str
     network: bool = False  # for the run
     link_scripts: bool = False

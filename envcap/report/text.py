@@ -13,6 +13,7 @@ from envcap.model.verdict import Check, Judgement
 from envcap.report.derivation import derivation_lines
 from envcap.report.layers import layer_lines
 from envcap.report.machine import around_lines, around_tables
+from envcap.report.stress import stress_lines
 from envcap.report.table import plain, table_lines
 from envcap.report.tree import package_rows, tree_lines
 from envcap.report.why import why_lines
@@ -123,6 +124,7 @@ def describe_judgement(judgement: Judgement, lock: Lock) -> str:
         lines += [*table_lines(_CHECK_HEADINGS, map(_check_row, judgement.checks)), ""]
     lines += _how_judged(judgement)
     lines += why_lines(judgement)
+    lines += stress_lines(judgement)
     lines += [_inside(judgement, lock), *_findings(judgement)]
     lines += [f"Not covered: {note}" for note in judgement.notes]
     lines += _gaps(judgement.gaps)
