@@ -32,7 +32,8 @@ def build_as_another(project: Envcap, folder: Path, tag: str) -> None:
     # It may read what belongs to root: the interpreter and the test's own folder.
     words = ["setpriv", f"--reuid={ANOTHER}", f"--groups={socket}", "--inh-caps=+dac_read_search"]
     words += ["--ambient-caps=+dac_read_search", "--bounding-set=-all,+dac_read_search"]
-    command = [*words, sys.executable, "-m", "envcap", "build", "--engine", "docker", "--no-cache", "--tag", tag]
+    command = [*words, sys.executable, "-m", "envcap", "build", "--trust"]
+    command += ["--engine", "docker", "--no-cache", "--tag", tag]
     done = subprocess.run(
         command, cwd=folder / "elsewhere" / "a copy", env=env, umask=0o077, capture_output=True, text=True, check=False
     )
