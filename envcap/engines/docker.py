@@ -218,7 +218,10 @@ def _has_containerd_store(info: dict[str, Any]) -> bool:
 
 
 def _promise(attributes: dict[str, Any], context: Context) -> Promise:
-    """Tell what another build will give. Layers are the same in any case; the date shows whether the rest is."""
+    """Tell what another build will give. Layers are the same in any case.
+
+    Of the rest only dates vary, and a builder that took them from SOURCE_DATE_EPOCH (BuildKit 0.11 and newer) shows it.
+    """
     created = str(attributes.get("Created", ""))
     dated = datetime.fromtimestamp(context.epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     return "bit for bit" if created.removesuffix("Z").partition(".")[0] == dated else "same content"
