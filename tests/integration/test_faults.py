@@ -1,17 +1,16 @@
-"""Builds that the engine drops: the message says what was being done, nothing is left, and the next build succeeds."""
+"""Builds that the engine or the disk drops: the message says where, nothing is left, and the next build succeeds."""
 
 import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
 
 class Relay:
@@ -89,6 +88,8 @@ PHASES = {
 }
 
 
+@pytest.mark.engine
+@pytest.mark.xdist_group("engine")
 def test_an_engine_that_goes_away(small: Any, engine_socket: str, engine_state: Any, tmp_path: Path) -> None:
     small.ok("freeze")
     before = engine_state.look()
@@ -117,3 +118,30 @@ def kill_the_client(small: Any) -> Any:
     shim.chmod(0o755)
     path = f"{shim.parent}{os.pathsep}{small.environ['PATH']}"
     return small("build", "--engine", "docker", "--no-cache", env={"PATH": path, "REAL": str(shutil.which("docker"))})
+
+
+def test_a_full_disk(small: Any, shelf: Any, tmp_path: Path) -> None:
+    """The package has a megabyte and the cache's disk 256 kB."""
+    shelf.put("shelved", "1.0", data=os.urandom(1 << 19).hex())
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
+    subprocess.run([*pip, "--no-cache-dir", "shelved"], check=True, env={**small.environ, **shelf.pip})
+    small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
+    small.ok("freeze")
+    (tmp_path / "full").mkdir()
+    small.environ["ENVCAP_CACHE"] = str(tmp_path / "full")
+    script = (
+        'mount -t tmpfs -o size=256k none "$ENVCAP_CACHE" && "$@"; code=$?; find "$ENVCAP_CACHE" -type f; exit $code'
+    )
+    words = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", sys.executable, "-m", "envcap"]
+    done = subprocess.run(
+        [*words, "build", "--engine", "venv"], cwd=small.project, env=small.environ, capture_output=True, check=False
+    )
+    said = done.stderr.decode()
+    assert done.returncode == 3, said
+    assert "fetching 1 packages" in said
+    assert f"`{tmp_path}/full/files/incoming/shelved-1.0-py3-none-any.whl`: No space left on device" in said
+    assert "point `--project`, ENVCAP_CACHE or TMPDIR to another disk" in said
+    assert done.stdout == b""  # no file is left there
+    small.ok("build", "--engine", "venv")
