@@ -17,6 +17,8 @@ from envcap.errors import RefusedError
 STORE_FOLDER = ".envcap/store"  # beside the lock, with forward slashes: the lock holds such paths
 _PIECE = 1 << 20  # bytes
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class Incoming:
     """A file on its way into a store. It knows the size and the sha256 of what was written so far."""
@@ -123,6 +125,10 @@ class Store:
             target = self.path(incoming.sha256, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             Path(new).replace(target)
+        except OSError as error:
+            if error.errno in _FULL and error.filename is None:  # writing tells no name
+                error.filename = str(scratch / name)
+            raise
         finally:
             Path(new).unlink(missing_ok=True)
             with suppress(OSError):

@@ -44,6 +44,11 @@ class BuildProgress:
         return list(self._tails.get(names.get(self.failed or "", self._last), ()))
 
     @property
+    def begun(self) -> str | None:
+        """The step that began last, or None before the first one."""
+        return next(reversed(self._names.values()), None)
+
+    @property
     def times(self) -> list[StepTime]:
         """How long each step of the Dockerfile took, in its order; those from the cache took no time."""
         return [StepTime(step=name, seconds=self._seconds.get(key, 0.0)) for key, name in self._names.items()]

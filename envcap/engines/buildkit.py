@@ -17,7 +17,7 @@ from envcap.errors import NotRunError
 from envcap.model.image import Context, StepTime
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
-from envcap.process import capture, run_live
+from envcap.process import Finished, capture, run_live
 
 _SECONDS = 24 * 3600.0  # nobody waits longer for a build
 _RAW = (0, 15)  # the first buildx that tells its progress as JSON
@@ -75,13 +75,7 @@ class BuildKit:
             environ = {**os.environ, "SOURCE_DATE_EPOCH": str(context.epoch)}
             finished = run_live(words, cwd=folder, env=environ, timeout=_SECONDS, on_line=on_line)
             if finished.code != 0:
-                said = "\n".join(f"  {line}" for line in seen.tail)
-                where = f"in `{seen.failed}`" if seen.failed else "before its first step"
-                reason = seen.reason or (finished.tail[-1] if finished.tail else f"exit code {finished.code}")
-                raise NotRunError(
-                    f"The build failed {where}: {reason}\n{said}".rstrip(),
-                    hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
-                )
+                raise _failure(seen, finished)
             return Solved(identity=msgspec.json.decode(metadata.read_bytes(), type=_Metadata).digest, steps=seen.times)
 
     def name(self, identity: str, tag: str) -> None:
@@ -92,6 +86,24 @@ class BuildKit:
         """Give the name of the builder that is the engine's own: only it has the engine's images."""
         shown = capture([self._client, "context", "show"], purpose="Asking for Docker's context")
         return shown.stdout.decode().strip() or "default"
+
+
+def _failure(seen: BuildProgress, finished: Finished) -> NotRunError:
+    """Give the error of a build: with the step that failed, or else with how far it had come."""
+    said = "\n".join(f"  {line}" for line in seen.tail)
+    if seen.failed:
+        return NotRunError(
+            f"The build failed in `{seen.failed}`: {seen.reason}\n{said}".rstrip(),
+            hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
+        )
+    where = f"after `{seen.begun}` had begun" if seen.begun else "before its first step"
+    reason = seen.reason or (finished.tail[-1] if finished.tail else f"exit code {finished.code}")
+    if finished.code < 0:
+        reason = f"its client `docker buildx` was ended by signal {-finished.code}"
+    return NotRunError(
+        f"The build ended {where}: {reason}\n{said}".rstrip(),
+        hint="`docker info` tells whether the engine still runs; then the same command again.",
+    )
 
 
 def _secret_words(secrets: Mapping[str, Path]) -> list[str]:

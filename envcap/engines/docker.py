@@ -12,6 +12,7 @@ from typing import Any, cast
 import docker
 import msgspec
 import requests
+import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from envcap.engines import containers
@@ -192,7 +193,8 @@ def _translated(doing: str) -> Iterator[None]:
                 "--runtime=docker` and start Docker again; or go on without with `--gpus none`.",
             ) from error
         raise NotRunError(f"{doing} failed: Docker says: {error.explanation or _plain(error)}.") from error
-    except (DockerException, requests.exceptions.RequestException) as error:
+    # A line that is cut within an answer comes from below the SDK's own library, as it is.
+    except (DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise NotRunError(
             f"{doing} failed: the Docker engine stopped answering: {_plain(error)}.", hint=_START
         ) from error

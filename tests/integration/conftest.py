@@ -203,12 +203,20 @@ class Shelf:
         """The variables with which pip asks this index alone."""
         return {"PIP_INDEX_URL": self.simple, "PIP_CONFIG_FILE": os.devnull, "PIP_TRUSTED_HOST": self.url[7:]}
 
-    def put(self, name: str, version: str, *requires: str, tag: str = "py3-none-any", python: str = ">=3.6") -> str:
-        """Offer a wheel with one module; give its sha256."""
+    def put(
+        self,
+        name: str,
+        version: str,
+        *requires: str,
+        tag: str = "py3-none-any",
+        python: str = ">=3.6",
+        data: str = "",
+    ) -> str:
+        """Offer a wheel with one module, which holds `data`; give its sha256."""
         info, stem = f"{name}-{version}.dist-info", f"{name}-{version}-{tag}.whl"
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Requires-Python: {python}"]
         content = {
-            f"{name}.py": f"VERSION = {version!r}\n",
+            f"{name}.py": f"VERSION = {version!r}\nDATA = {data!r}\n",
             f"{info}/METADATA": "\n".join([*lines, *(f"Requires-Dist: {one}" for one in requires)]) + "\n",
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
         }

@@ -1,0 +1,147 @@
+"""Builds that the engine or the disk drops: the message says where, nothing is left, and the next build succeeds."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Relay:
+    """Stands before the engine's socket. When `sign` passes, either way, all lines are cut and no more are taken."""
+
+    def __init__(self, path: Path, engine: str, sign: bytes) -> None:
+        self._engine = engine
+        self._sign = sign
+        self.cut = threading.Event()
+        self._lines: list[socket.socket] = []
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(path))
+        self._door.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._door.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._engine)
+                self._lines += [near, far]
+                for source, target in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        before = b""
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                if self._sign in before + piece:
+                    self.close()
+                    self.cut.set()
+                    return
+                before = (before + piece)[-len(self._sign) + 1 :]
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        for line in (self._door, *self._lines):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+            line.close()
+
+
+# Stands in front of the client; when a step begins it kills the client and then itself.
+SHIM = """\
+import os, signal, subprocess, sys
+words = [os.environ["REAL"], *sys.argv[1:]]
+if sys.argv[1:3] != ["buildx", "build"]:
+    os.execv(words[0], words)
+client = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
+for line in client.stderr:
+    sys.stderr.buffer.write(line)
+    sys.stderr.flush()
+    if b"RUN [" in line:
+        os.killpg(client.pid, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def engine_socket() -> str:
+    """Give the path of the engine's socket; tests of an engine elsewhere have none to stand before."""
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+
+
+# What passes when the line is cut, whether BuildKit builds, and what is said then.
+STOPPED = "Building the image failed: the Docker engine stopped answering"
+PHASES = {
+    "while it is asked what it is": (b"/info HTTP", "1", STOPPED),
+    "before BuildKit answers": (b"/grpc", "1", "The build ended before its first step: "),
+    "when BuildKit is at its end": (b"exporting to image", "1", "The build ended after `"),
+    "while the image gets its name": (b"/tag?", "1", STOPPED),
+    "within a step of the classic builder": (b"Step 3/", "0", STOPPED),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.xdist_group("engine")
+def test_an_engine_that_goes_away(small: Any, engine_socket: str, engine_state: Any, tmp_path: Path) -> None:
+    small.ok("freeze")
+    before = engine_state.look()
+    for number, (phase, (sign, buildkit, message)) in enumerate(PHASES.items()):
+        relay = Relay(tmp_path / f"{number}.sock", engine_socket, sign)
+        environ = {"DOCKER_HOST": f"unix://{tmp_path}/{number}.sock", "DOCKER_BUILDKIT": buildkit}
+        failed = small("build", "--engine", "docker", "--no-cache", env=environ)
+        relay.close()
+        assert relay.cut.is_set(), phase
+        assert failed.code == 3, f"{phase}: {failed.err}"
+        assert message in failed.err, f"{phase}: {failed.err}"
+    killed = kill_the_client(small)
+    assert killed.code == 3
+    assert "had begun: its client `docker buildx` was ended by signal 9" in killed.err
+    assert engine_state.left_since(before, tags=True) == set()
+    assert list((tmp_path / "cache").glob("files/context-*")) == []
+    assert list((tmp_path / "scratch").iterdir()) == []
+    small.ok("build", "--engine", "docker")
+
+
+def kill_the_client(small: Any) -> Any:
+    """Kill BuildKit's client within a step, as a machine that is short of memory may."""
+    shim = small.project.parent / "programs" / "docker"
+    shim.parent.mkdir()
+    shim.write_text(f"#!{sys.executable}\n{SHIM}")
+    shim.chmod(0o755)
+    path = f"{shim.parent}{os.pathsep}{small.environ['PATH']}"
+    return small("build", "--engine", "docker", "--no-cache", env={"PATH": path, "REAL": str(shutil.which("docker"))})
+
+
+def test_a_full_disk(small: Any, shelf: Any, tmp_path: Path) -> None:
+    """The package has a megabyte and the cache's disk 256 kB."""
+    shelf.put("shelved", "1.0", data=os.urandom(1 << 19).hex())
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
+    subprocess.run([*pip, "--no-cache-dir", "shelved"], check=True, env={**small.environ, **shelf.pip})
+    small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
+    small.ok("freeze")
+    (tmp_path / "full").mkdir()
+    small.environ["ENVCAP_CACHE"] = str(tmp_path / "full")
+    script = (
+        'mount -t tmpfs -o size=256k none "$ENVCAP_CACHE" && "$@"; code=$?; find "$ENVCAP_CACHE" -type f; exit $code'
+    )
+    words = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", sys.executable, "-m", "envcap"]
+    done = subprocess.run(
+        [*words, "build", "--engine", "venv"], cwd=small.project, env=small.environ, capture_output=True, check=False
+    )
+    said = done.stderr.decode()
+    assert done.returncode == 3, said
+    assert "fetching 1 packages" in said
+    assert f"`{tmp_path}/full/files/incoming/shelved-1.0-py3-none-any.whl`: No space left on device" in said
+    assert "point `--project`, ENVCAP_CACHE or TMPDIR to another disk" in said
+    assert done.stdout == b""  # no file is left there
+    small.ok("build", "--engine", "venv")
