@@ -94,3 +94,5 @@ def test_the_planted_culprit_is_found_alone_or_in_a_pair(locks: Envcap) -> None:
     assert (same.code, "`--runs` is `1`" in same.err) == (2, True)
     nothing = locks("bisect", "good", "pair", env={"ENVCAP_NO_CACHE": "1"})
     assert (nothing.code, "the same packages" in nothing.err) == (2, True)
+    swapped = locks("bisect", "bad", "good")
+    assert (swapped.code, "`bad` does not give its own frozen result here" in swapped.out) == (4, True), swapped.err
