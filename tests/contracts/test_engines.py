@@ -251,6 +251,14 @@ def test_two_builds_of_one_tag_at_once_both_succeed(engine: Engine, base_image: 
     assert engine.find("envcap/contract:twice") is not None
 
 
+def test_what_is_removed_is_not_found_again(engine: Engine, base_image: str, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", base=base_image)
+    image = engine.build(context, tmp_path / "context", tag="envcap/contract:gone", use_cache=True, tell=say_nothing)
+    for _ in range(2):
+        engine.remove(image)
+        assert engine.find("envcap/contract:gone") is None
+
+
 def test_a_gpu_that_the_engine_cannot_give_is_named(engine: Engine, image: Image, tmp_path: Path) -> None:
     if engine.name != "docker" or "nvidia" in inspect_engine().runtimes:
         run(engine, image, "write", tmp_path, gpus=[])  # this machine's own are there for whoever runs on it

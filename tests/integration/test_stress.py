@@ -47,7 +47,7 @@ def test_what_depends_on_the_hash_seed_is_found(small: Envcap) -> None:
 
 
 def test_two_culprits_are_told_apart_and_what_cannot_be_varied_is_not_called_passed(small: Envcap) -> None:
-    body = "score = ''.join(os.listdir('rows'))\npathlib.Path('~/.cache/x').expanduser().mkdir(parents=True)"
+    body = "score = ''.join(os.listdir('rows'))\nos.listdir(os.path.expanduser('~'))"
     document, outcomes = stressed(small, body, PYTHONHASHSEED="7")
     assert document["verdict"] == "DIFFERENT"
     assert "with nothing varied it is IDENTICAL" in document["reasons"]
