@@ -130,6 +130,8 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
             yield f"the patch of {_show(package.name)}", package.checkout.patch
     for item in lock.data:
         yield f"the data {_show(item.path)}", item.sha256
+        if item.manifest is not None:
+            yield f"the list of files of {_show(item.path)}", item.manifest
     for run in lock.runs:
         for artifact in run.artifacts:
             yield f"the artifact {_show(artifact.path)}", artifact.sha256

@@ -150,7 +150,7 @@ def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple
 
 
 def _require_frozen_data(project: Path, lock: Lock) -> None:
-    changes = changed_data(project, lock.data)
+    changes = changed_data(project, lock.data, lock_store(project))
     if changes:
         raise RefusedError(
             f"The data are not what was frozen: {'; '.join(changes[:5])}.",
