@@ -3,12 +3,12 @@
 # git-lfs: docs/spec.md, "The pointer"; git-annex: doc/internals/pointer_file.
 _LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _ANNEX = b"/annex/objects/"
-_LARGEST_POINTER = 1024  # bytes; the specification of LFS
+LARGEST_POINTER = 1024  # bytes; the specification of LFS
 
 
 def pointer_of(head: bytes, *, size: int) -> str | None:
     """Say whose pointer a file is, by its first bytes and its size in bytes; None where it is a file of its own."""
-    if size >= _LARGEST_POINTER:
+    if size > LARGEST_POINTER:
         return None
     if head.startswith(_LFS):
         return "Git LFS"
