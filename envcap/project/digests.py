@@ -9,7 +9,6 @@ from pathlib import Path
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
 
-_LARGEST_TEXT = 16 << 20  # bytes; the lines of larger files are not sorted
 _PIECE = 1 << 20  # bytes
 
 
@@ -22,8 +21,11 @@ class Digests(Data, frozen=True, kw_only=True):
     head: bytes
 
 
-def read_digests(path: Path) -> Digests:
-    """Read a plain file once. Raises NotRunError when it cannot be read, is none, or changes while it is read."""
+def read_digests(path: Path, *, with_lines: bool) -> Digests:
+    """Read a plain file once; `with_lines` keeps it in memory meanwhile, to sort its lines.
+
+    Raises NotRunError when it cannot be read, is none, or changes while it is read.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(handle, "rb", buffering=0) as file:
@@ -33,7 +35,7 @@ def read_digests(path: Path) -> Digests:
             kept: list[bytes] = []
             while piece := file.read(_PIECE):
                 digest.update(piece)
-                if not kept or before.st_size <= _LARGEST_TEXT:
+                if with_lines or not kept:
                     kept.append(piece)
             after = os.fstat(handle)
     except OSError as error:
@@ -47,7 +49,7 @@ def read_digests(path: Path) -> Digests:
             hint="Wait until whatever writes it is done, then try again.",
         )
     head = kept[0][:200] if kept else b""
-    lines = _digest_of_lines(b"".join(kept)) if before.st_size <= _LARGEST_TEXT else None
+    lines = _digest_of_lines(b"".join(kept)) if with_lines else None
     return Digests(size=before.st_size, sha256=digest.hexdigest(), lines=lines, head=head)
 
 

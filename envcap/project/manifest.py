@@ -18,7 +18,7 @@ MOST_NAMED = 5  # files of each kind in one message; of the rest the count is to
 class DataFile(Data, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
     """One file of an input: `path` below it, empty where the input is that file itself; `size` in bytes.
 
-    `lines` is the sha256 of its lines in sorted order, None where the file is no text or is large.
+    `lines` is the sha256 of its lines in sorted order, None where the file is no text or the input is large.
     """
 
     path: str

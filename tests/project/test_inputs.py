@@ -223,3 +223,10 @@ def test_a_manifest_says_the_same_in_any_order(names: list[bytes], order: random
     assert dump_manifest(shuffled) == dump_manifest(files)
     assert [os.fsencode(file.path) for file in parse_manifest(dump_manifest(files))] == sorted(names)
     assert tell_changes(files, shuffled) == []
+
+
+def test_lines_of_a_large_input_are_not_sorted(tmp_path: Path) -> None:
+    table = fill(tmp_path, {"table.csv": "x\ny\n" + "z" * (8 << 20)}) / "table.csv"
+    frozen = measured(tmp_path, "table.csv").inputs
+    table.write_text("y\nx\n" + "z" * (8 << 20), encoding="utf-8")
+    assert changes_of(tmp_path, frozen).endswith("; changed: `the file itself`")
