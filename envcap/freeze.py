@@ -129,8 +129,7 @@ def _learn(
         observed = watch.observed()
     _require_primary(declaration, runs)
     numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
-    changes = changed_data(project, data.inputs, store)
-    if changes:
+    if changes := changed_data(project, data.inputs, store):
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
     around = learn_surroundings(
