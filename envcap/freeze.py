@@ -99,7 +99,7 @@ def _learn(
     from envcap.pins.declared import read_every_index
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
-    data = measure_data(project, declaration.data)
+    data = measure_data(project, declaration.data, store)
     configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
     if request.offline and facts.conda is not None:
         raise WrongUsageError(
@@ -130,8 +130,7 @@ def _learn(
         observed = watch.observed()
     _require_primary(declaration, runs)
     numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
-    changes = changed_data(project, data)
-    if changes:
+    if changes := changed_data(project, data.inputs, store):
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
     around = learn_surroundings(
@@ -157,7 +156,7 @@ def _learn(
         declaration=declaration,
         runs=runs,
         packages=with_dependencies(pinned.packages, relations),
-        data=data,
+        data=data.inputs,
         conda_prefix=conda.prefix,
         conda=conda.packages,
         gaps=[
@@ -170,6 +169,7 @@ def _learn(
             *variable_gaps,
             *_locale_gaps(facts.system),
             *captured.gaps,
+            *data.gaps,
             *artifact_gaps.values(),
             *around.gaps,
             *numerics_gaps,

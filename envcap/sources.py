@@ -10,6 +10,7 @@ from pathlib import Path
 
 from envcap.model.gap import Gap
 from envcap.model.struct import Data
+from envcap.pointers import LARGEST_POINTER, pointer_of
 from envcap.process import capture
 from envcap.redact import redact_text, strip_credentials
 
@@ -72,6 +73,9 @@ def list_files(project: Path, *, left_out: Sequence[str] = ()) -> SourceFiles:
             gaps.append(gap)
         elif (project / path).is_file() or (project / path).is_symlink():
             paths.append(path)
+            gaps += _pointer_gaps(project, path)
+        elif path in tracked and _is_submodule(project, path):
+            gaps.append(_missing_submodule(path))
     untracked = [] if repository is None else [path for path in paths if path in others]
     patch = b""
     if repository is not None and repository.commit is not None:
@@ -110,6 +114,40 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | Non
             consequence="it is not in the image; if the evaluation reads it, declare it as data",
         )
     return None
+
+
+def _pointer_gaps(project: Path, path: str) -> Iterator[Gap]:
+    """Tell of a file whose content git never fetched: what the image gets is the pointer."""
+    full = project / path
+    if full.is_symlink():
+        return
+    size = full.stat().st_size
+    if size > LARGEST_POINTER:
+        return
+    with full.open("rb") as file:
+        keeper = pointer_of(file.read(size), size=size)
+    if keeper is not None:
+        yield Gap(
+            where="code",
+            subject=path,
+            reason=f"it is a pointer of {keeper} whose content was not fetched",
+            consequence="the evaluation will find the pointer in the image, not the content",
+        )
+
+
+def _is_submodule(project: Path, path: str) -> bool:
+    entry = _ask_git(project, "ls-files", "--stage", "--", f":(literal){path}")
+    return entry is not None and entry.startswith("160000 ")  # gitformat-index(5): the mode of a gitlink
+
+
+def _missing_submodule(path: str) -> Gap:
+    """Tell of a folder that git lists as one entry: a submodule whose files are not there."""
+    return Gap(
+        where="code",
+        subject=path,
+        reason="the submodule is not initialised",
+        consequence="its folder is not in the image; `git submodule update --init` fetches it",
+    )
 
 
 def leads_out(project: Path, path: str) -> bool:

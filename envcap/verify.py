@@ -163,7 +163,7 @@ def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple
 
 def require_frozen_data(project: Path, lock: Lock) -> None:
     """Raise RefusedError unless the declared data are what was frozen."""
-    changes = changed_data(project, lock.data)
+    changes = changed_data(project, lock.data, lock_store(project))
     if changes:
         raise RefusedError(
             f"The data are not what was frozen: {'; '.join(changes[:5])}.",

@@ -371,6 +371,7 @@ def hostile_locks(lock: Lock) -> list[tuple[str, Lock]]:
         cases.append((f"code {digest!r}", replace(lock, code=replace(lock.code, archive=digest))))
         cases.append((f"patch {digest!r}", replace(lock, code=replace(lock.code, patch=digest))))
         cases.append((f"data {digest!r}", replace(lock, data=[replace(lock.data[0], sha256=digest)])))
+        cases.append((f"data files {digest!r}", replace(lock, data=[replace(lock.data[0], manifest=digest)])))
         artifact = Artifact(path="results/a.csv", size=1, sha256=digest)
         cases.append((f"artifact {digest!r}", replace(lock, runs=[replace(run, artifacts=[artifact])])))
     for path in OUTPUTS:

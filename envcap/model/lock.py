@@ -125,6 +125,7 @@ class DataInput(Table, frozen=True, kw_only=True):
     size: int
     files: int
     sha256: str
+    manifest: str | None = None  # sha256 of the list of its files in the store; older locks have none
 
 
 class Move(Table, frozen=True, kw_only=True):

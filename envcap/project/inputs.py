@@ -4,38 +4,83 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
-from envcap.errors import WrongUsageError
+from envcap.errors import NotRunError, WrongUsageError
+from envcap.model.gap import Gap
 from envcap.model.lock import DataInput
-from envcap.store import file_sha256
+from envcap.model.struct import Data
+from envcap.pointers import is_annex_link, pointer_of
+from envcap.project.digests import Digests, read_digests
+from envcap.project.manifest import MANIFEST, DataFile, dump_manifest, parse_manifest, tell_changes
+from envcap.store import Store
 
+_MOST_TEXT = 8 << 20  # bytes of a whole input: sorting lines takes fifty times as long as sha256 does
 _READERS = 4  # hashing releases the interpreter lock; cold reads gain from several readers
 
 
-def measure_data(project: Path, paths: list[str]) -> list[DataInput]:
-    """Measure each declared input. Raises WrongUsageError for one that is not there or leaves the project by `..`."""
-    return [_measure(project, path) for path in paths]
+class MeasuredData(Data, frozen=True, kw_only=True):
+    """The declared inputs as they go into the lock, and what of them is not there to be measured."""
+
+    inputs: list[DataInput]
+    gaps: list[Gap]
 
 
-def changed_data(project: Path, data: list[DataInput]) -> list[str]:
-    """Tell in words which inputs are not what was frozen; empty where all are."""
+class _Measured(Data, frozen=True, kw_only=True):
+    input: DataInput
+    files: list[DataFile]
+    gaps: list[Gap]
+
+
+def measure_data(project: Path, paths: list[str], store: Store) -> MeasuredData:
+    """Measure each declared input and keep the list of its files in the store.
+
+    Raises WrongUsageError for one that is not there or leaves the project by `..`, NotRunError for a file that
+    cannot be read or changes while it is read.
+    """
+    measured = [_measure(project, path) for path in paths]
+    for one in measured:
+        store.add_bytes(dump_manifest(one.files), MANIFEST)
+    return MeasuredData(inputs=[one.input for one in measured], gaps=[gap for one in measured for gap in one.gaps])
+
+
+def changed_data(project: Path, data: list[DataInput], store: Store) -> list[str]:
+    """Tell in words which inputs are not what was frozen, with their files where the store has the list of them.
+
+    Empty where all are. Raises NotRunError for a file that cannot be read or changes while it is read.
+    """
     changes = []
     for frozen in data:
         try:
-            now = _measure(project, frozen.path)
+            measured = _measure(project, frozen.path)
         except WrongUsageError:
             changes.append(f"`{frozen.path}` is not there")
             continue
-        if now != frozen:
+        now = measured.input
+        if (now.sha256, now.files, now.size) != (frozen.sha256, frozen.files, frozen.size):
             changes.append(
                 f"`{frozen.path}` was changed: {frozen.files} files, {frozen.size:,} bytes, {frozen.sha256[:12]}… "
                 f"then; {now.files} files, {now.size:,} bytes, {now.sha256[:12]}… now"
+                + "".join(f"; {words}" for words in _changed_files(frozen, measured.files, store))
             )
     return changes
 
 
-def _measure(project: Path, path: str) -> DataInput:
+def _changed_files(frozen: DataInput, now: list[DataFile], store: Store) -> list[str]:
+    """Name the files that differ; none where an older lock has no list, or it is gone: the totals say enough."""
+    path = store.find(frozen.manifest, MANIFEST) if frozen.manifest is not None else None
+    if path is None:
+        return []
+    try:
+        return tell_changes(parse_manifest(path.read_bytes()), now)
+    except ValueError:
+        return []
+
+
+def _measure(project: Path, path: str) -> _Measured:
     root = project / path
     if ".." in Path(path).parts:
         raise WrongUsageError(
@@ -47,24 +92,83 @@ def _measure(project: Path, path: str) -> DataInput:
             f"The declared data `{path}` is not there.",
             hint="Correct `data` in the configuration, or fetch it first.",
         )
-    files = [root] if root.is_file() else sorted(_files_below(root))
+    gaps: list[Gap] = []
+    paths = sorted(_files_below(root, path, gaps)) if root.is_dir() else [root]
+    files: list[DataFile] = []
     digest = hashlib.sha256()
-    size = 0
+    read_file = partial(read_digests, with_lines=_size_of(paths) <= _MOST_TEXT)
     with ThreadPoolExecutor(_READERS) as readers:
-        for file, sha256 in zip(files, readers.map(file_sha256, files), strict=True):
-            name = os.fsencode(file.relative_to(root).as_posix()) if file != root else b""
-            digest.update(name + b"\0" + sha256.encode() + b"\n")
-            size += file.stat().st_size
-    return DataInput(path=path, size=size, files=len(files), sha256=digest.hexdigest())
+        for file, read in zip(paths, readers.map(read_file, paths), strict=True):
+            name = file.relative_to(root).as_posix() if file != root else ""
+            # In the order of the paths' parts, as older locks have it.
+            digest.update(os.fsencode(name) + b"\0" + read.sha256.encode() + b"\n")
+            files.append(DataFile(path=name, size=read.size, sha256=read.sha256, lines=read.lines))
+            gaps += _pointer_gaps(Path(path, name).as_posix(), read)
+    measured = DataInput(
+        path=path,
+        size=sum(file.size for file in files),
+        files=len(files),
+        sha256=digest.hexdigest(),
+        manifest=hashlib.sha256(dump_manifest(files)).hexdigest(),
+    )
+    return _Measured(input=measured, files=files, gaps=gaps)
 
 
-def _files_below(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root, followlinks=True):
+def _size_of(paths: list[Path]) -> int:
+    """Give the bytes of all files together; one that is gone by now counts nothing, its reading will tell."""
+    size = 0
+    for path in paths:
+        with suppress(OSError):
+            size += path.stat().st_size
+    return size
+
+
+def _pointer_gaps(subject: str, read: Digests) -> Iterator[Gap]:
+    keeper = pointer_of(read.head, size=read.size)
+    if keeper is not None:
+        yield _gap(
+            subject, f"it is a pointer of {keeper} whose content was not fetched", "only the pointer is recorded"
+        )
+
+
+def _files_below(root: Path, declared: str, gaps: list[Gap]) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_folder):
         folders[:] = sorted(name for name in folders if not _leads_back(Path(folder, name), root))
-        for name in files:
+        for name in sorted(files, key=os.fsencode):
             path = Path(folder, name)
-            if path.is_file():
+            if _is_plain(path):
                 yield path
+            else:
+                gaps.append(_left_out(path, Path(declared, path.relative_to(root)).as_posix()))
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # its folder can be listed, and not entered
+        _refuse_folder(error)
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    raise NotRunError(
+        f"The data folder `{error.filename}` cannot be read: {error.strerror}.",
+        hint="Make it readable for this user, or declare the files that the evaluation reads one by one.",
+    ) from error
+
+
+def _left_out(path: Path, subject: str) -> Gap:
+    """Say why something that a folder lists cannot be measured."""
+    if path.is_symlink() and is_annex_link(str(path.readlink())):
+        reason = "git-annex has not fetched its content"
+    elif path.is_symlink():
+        reason = "the link leads nowhere, or to no plain file"
+    else:
+        reason = "it is a socket, a pipe or a device"
+    return _gap(subject, reason, "it is not part of the recorded data; a change of it is not seen")
+
+
+def _gap(subject: str, reason: str, consequence: str) -> Gap:
+    return Gap(where="data", subject=subject, reason=reason, consequence=consequence)
 
 
 def _leads_back(path: Path, root: Path) -> bool:

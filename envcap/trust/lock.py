@@ -122,6 +122,8 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
             yield f"the patch of {show(package.name)}", package.checkout.patch
     for item in lock.data:
         yield f"the data {show(item.path)}", item.sha256
+        if item.manifest is not None:
+            yield f"the list of files of {show(item.path)}", item.manifest
     for run in lock.runs:
         for artifact in run.artifacts:
             yield f"the artifact {show(artifact.path)}", artifact.sha256

@@ -30,13 +30,16 @@ def test_the_number_comes_back_and_the_verdict_says_what_was_not_rebuilt(digits:
 def test_data_that_changed_are_refused(small: Any) -> None:
     (small.project / "data").mkdir()
     (small.project / "data" / "rows.csv").write_text("1\n2\n")
+    (small.project / "data" / "broken").symlink_to("nowhere")
     small.ok("freeze", "--data", "data")
+    assert "data/broken" in small.ok("show").out
     small.ok("build", "--engine", "venv")
     assert small("verify", "--engine", "venv").code == 0
     (small.project / "data" / "rows.csv").write_text("1\n3\n")
     refused = small("verify", "--engine", "venv")
     assert refused.code == 5
     assert "`data` was changed" in refused.err
+    assert "changed: `rows.csv`" in refused.err
 
 
 def test_within_a_stated_tolerance_is_equivalent(small: Any) -> None:

@@ -212,6 +212,39 @@ def test_a_submodule_is_taken_along(repository: "Project", tmp_path: Path) -> No
     assert member.size == len("LIBRARY = 2\n")
 
 
+def test_a_submodule_without_its_files_is_a_gap(repository: "Project", tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    repository.git("init", "--quiet", str(library))
+    (library / "library.py").write_text("LIBRARY = 1\n", encoding="utf-8")
+    subprocess.run(["git", "-C", library, "add", "."], check=True)
+    subprocess.run(["git", "-C", library, "commit", "--quiet", "--message", "x"], check=True)
+    repository.git("submodule", "--quiet", "add", str(library), "vendor/library")
+    repository.commit()
+    repository.git("submodule", "--quiet", "deinit", "--force", "vendor/library")
+    captured = repository.capture()
+    assert [(gap.subject, gap.reason) for gap in captured.gaps] == [
+        ("vendor/library", "the submodule is not initialised")
+    ]
+
+
+def test_a_folder_in_place_of_a_file_is_no_submodule(repository: "Project") -> None:
+    (repository.root / "evaluate.py").unlink()
+    repository.put("evaluate.py/inner.py")
+    captured = repository.capture()
+    assert names(repository, captured) == ["evaluate.py/inner.py", "package/model.py"]
+    assert subjects(captured) == []
+
+
+def test_a_pointer_whose_content_was_not_fetched_is_a_gap(repository: "Project") -> None:
+    repository.put("weights.pt", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    repository.commit()
+    captured = repository.capture()
+    assert "weights.pt" in names(repository, captured)
+    assert [(gap.subject, gap.reason) for gap in captured.gaps] == [
+        ("weights.pt", "it is a pointer of Git LFS whose content was not fetched")
+    ]
+
+
 def test_a_repository_within_that_is_no_submodule_is_a_gap(repository: "Project") -> None:
     repository.put("clone/library.py")
     repository.git("init", "--quiet", "clone")

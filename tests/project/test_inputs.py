@@ -1,13 +1,19 @@
 """The declared data: the same files give the same digest, and any other give another."""
 
 import os
+import random
+import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from envcap.errors import WrongUsageError
+from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.lock import DataInput
-from envcap.project.inputs import changed_data, measure_data
+from envcap.project.inputs import MeasuredData, changed_data, measure_data
+from envcap.project.manifest import DataFile, dump_manifest, parse_manifest, tell_changes
+from envcap.store import Store
 
 
 def fill(folder: Path, files: dict[str, str]) -> Path:
@@ -18,8 +24,16 @@ def fill(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
+def store_of(project: Path) -> Store:
+    return Store(project / ".store")
+
+
+def measured(project: Path, *paths: str) -> MeasuredData:
+    return measure_data(project, list(paths), store_of(project))
+
+
 def measure(folder: Path) -> DataInput:
-    return measure_data(folder.parent, [folder.name])[0]
+    return measured(folder.parent, folder.name).inputs[0]
 
 
 FILES = {"a.csv": "1\n", "b.csv": "2\n", "deep/c.csv": "3\n"}
@@ -27,7 +41,7 @@ FILES = {"a.csv": "1\n", "b.csv": "2\n", "deep/c.csv": "3\n"}
 
 def test_a_folder_and_a_file(tmp_path: Path) -> None:
     fill(tmp_path / "data", FILES)
-    folder, file = measure_data(tmp_path, ["data", "data/a.csv"])
+    folder, file = measured(tmp_path, "data", "data/a.csv").inputs
     assert (folder.path, folder.files, folder.size) == ("data", 3, 6)
     assert (file.path, file.files, file.size) == ("data/a.csv", 1, 2)
     assert folder.sha256 != file.sha256
@@ -106,8 +120,8 @@ def test_links_that_cross_come_to_an_end(tmp_path: Path) -> None:
 def test_data_may_lie_elsewhere(tmp_path: Path) -> None:
     outside = fill(tmp_path / "outside", FILES)
     (tmp_path / "project").mkdir()
-    measured = measure_data(tmp_path / "project", [str(outside)])[0]
-    assert (measured.path, measured.files) == (str(outside), 3)
+    elsewhere = measured(tmp_path / "project", str(outside)).inputs[0]
+    assert (elsewhere.path, elsewhere.files) == (str(outside), 3)
 
 
 @pytest.mark.parametrize("path", ["../outside", "data/../../outside", "missing", "data/missing"])
@@ -115,17 +129,17 @@ def test_data_that_cannot_be_meant(path: str, tmp_path: Path) -> None:
     fill(tmp_path / "outside", FILES)
     fill(tmp_path / "project" / "data", FILES)
     with pytest.raises(WrongUsageError) as wrong:
-        measure_data(tmp_path / "project", [path])
+        measured(tmp_path / "project", path)
     assert f"`{path}`" in wrong.value.message
 
 
 def test_changes_are_told_in_words(tmp_path: Path) -> None:
     fill(tmp_path, {"data/a": "1", "other/b": "2", "third": "3"})
-    frozen = measure_data(tmp_path, ["data", "other", "third"])
-    assert changed_data(tmp_path, frozen) == []
+    frozen = measured(tmp_path, "data", "other", "third").inputs
+    assert changed_data(tmp_path, frozen, store_of(tmp_path)) == []
     (tmp_path / "data" / "a").write_text("changed", encoding="utf-8")
     (tmp_path / "third").unlink()
-    first, second = changed_data(tmp_path, frozen)
+    first, second = changed_data(tmp_path, frozen, store_of(tmp_path))
     assert first.startswith("`data` was changed: 1 files, 1 bytes, ")
     assert " 1 files, 7 bytes, " in first
     assert second == "`third` is not there"
@@ -135,4 +149,84 @@ def test_a_lock_that_leaves_the_project_finds_nothing(tmp_path: Path) -> None:
     fill(tmp_path / "outside", FILES)
     (tmp_path / "project").mkdir()
     frozen = [DataInput(path="../outside", size=6, files=3, sha256="0" * 64)]
-    assert changed_data(tmp_path / "project", frozen) == ["`../outside` is not there"]
+    assert changed_data(tmp_path / "project", frozen, store_of(tmp_path)) == ["`../outside` is not there"]
+
+
+def changes_of(project: Path, frozen: list[DataInput]) -> str:
+    return "\n".join(changed_data(project, frozen, store_of(project)))
+
+
+def test_a_change_names_the_files(tmp_path: Path) -> None:
+    data = fill(tmp_path / "data", {**FILES, "table.csv": "x\ny\n", "old.csv": "kept\n"})
+    frozen = measured(tmp_path, "data").inputs
+    (data / "table.csv").write_text("y\nx\n", encoding="utf-8")
+    (data / "old.csv").rename(data / "deep" / "new.csv")
+    (data / "a.csv").unlink()
+    (data / "b.csv").write_text("changed\n", encoding="utf-8")
+    (data / "two\nlines").write_text("came\n", encoding="utf-8")
+    words = changes_of(tmp_path, frozen)
+    assert "; changed: `b.csv`; only in the order of lines: `table.csv`; " in words
+    assert "; moved: `old.csv` to `deep/new.csv`; gone: `a.csv`; new: `two\\nlines`" in words
+
+
+def test_of_many_changes_the_first_are_named(tmp_path: Path) -> None:
+    data = fill(tmp_path / "data", {f"{number}.csv": str(number) for number in range(9)})
+    frozen = measured(tmp_path, "data").inputs
+    for path in data.iterdir():
+        path.write_text("other", encoding="utf-8")
+    assert changes_of(tmp_path, frozen).endswith("changed: `0.csv`, `1.csv`, `2.csv`, `3.csv`, `4.csv` and 4 more")
+
+
+@pytest.mark.parametrize("damage", [b"", b"[1]\n", b"not json\n"])
+def test_without_a_sound_list_the_totals_are_told(damage: bytes, tmp_path: Path) -> None:
+    data = fill(tmp_path / "data", FILES)
+    frozen = measured(tmp_path, "data").inputs
+    for path in store_of(tmp_path).root.glob("*/data.jsonl"):
+        path.write_bytes(damage)
+    (data / "a.csv").write_text("other", encoding="utf-8")
+    assert changes_of(tmp_path, frozen).endswith("… now")
+
+
+def test_what_cannot_be_measured_is_a_gap(tmp_path: Path) -> None:
+    data = fill(tmp_path / "data", FILES)
+    (data / "broken").symlink_to("nowhere")
+    (data / "large.bin").symlink_to("../.git/annex/objects/aa/bb/SHA256E-s9--00/SHA256E-s9--00")
+    os.mkfifo(data / "pipe")
+    (data / "weights.pt").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", encoding="utf-8"
+    )
+    (data / "unlocked").write_text("/annex/objects/SHA256E-s9--00\n", encoding="utf-8")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(data / "socket"))
+        gaps = {gap.subject: gap.reason for gap in measured(tmp_path, "data").gaps}
+    assert gaps == {
+        "data/broken": "the link leads nowhere, or to no plain file",
+        "data/large.bin": "git-annex has not fetched its content",
+        "data/pipe": "it is a socket, a pipe or a device",
+        "data/socket": "it is a socket, a pipe or a device",
+        "data/unlocked": "it is a pointer of git-annex whose content was not fetched",
+        "data/weights.pt": "it is a pointer of Git LFS whose content was not fetched",
+    }
+
+
+def test_a_pipe_declared_as_data_does_not_stop_us(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotRunError) as refused:
+        measured(tmp_path, "pipe")
+    assert refused.value.message.endswith("cannot be read: it is no regular file.")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), unique=True), st.randoms(use_true_random=False))
+def test_a_manifest_says_the_same_in_any_order(names: list[bytes], order: random.Random) -> None:
+    files = [DataFile(path=os.fsdecode(name), size=1, sha256="0" * 64, lines=None) for name in names]
+    shuffled = order.sample(files, len(files))
+    assert dump_manifest(shuffled) == dump_manifest(files)
+    assert [os.fsencode(file.path) for file in parse_manifest(dump_manifest(files))] == sorted(names)
+    assert tell_changes(files, shuffled) == []
+
+
+def test_lines_of_a_large_input_are_not_sorted(tmp_path: Path) -> None:
+    table = fill(tmp_path, {"table.csv": "x\ny\n" + "z" * (8 << 20)}) / "table.csv"
+    frozen = measured(tmp_path, "table.csv").inputs
+    table.write_text("y\nx\n" + "z" * (8 << 20), encoding="utf-8")
+    assert changes_of(tmp_path, frozen).endswith("; changed: `the file itself`")
