@@ -5,9 +5,11 @@ that it takes. Layers are stored as they are: how a compressor packs them change
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,14 @@ from envcap.process import Finished, capture, run_live
 
 _SECONDS = 24 * 3600.0  # nobody waits longer for a build
 _RAW = (0, 15)  # the first buildx that tells its progress as JSON
+
+
+# Two builds that come to the same image at the same moment (containerd store): each finds it missing, one is late.
+_COLLIDED = re.compile(r'image "moby-dangling@sha256:[0-9a-f]{64}": already exists')
+
+
+class _CollidedError(NotRunError):
+    """Another build made the same image meanwhile."""
 
 
 class Solved(Data, frozen=True, kw_only=True):
@@ -58,18 +68,25 @@ class BuildKit:
         With `secrets`, files by the names that the steps know them by, the steps reach the network; no layer keeps
         them. Raises NotRunError with the failing step and its last lines.
         """
+        solve = partial(
+            self._solve, context, folder, words=_output_words(compresses=compresses, secrets=secrets), tell=tell
+        )
+        try:
+            return solve(use_cache=use_cache)
+        except _CollidedError:
+            return solve(use_cache=True)  # every step was run a moment ago
+
+    def _solve(self, context: Context, folder: Path, *, words: list[str], use_cache: bool, tell: Tell) -> Solved:
         seen = BuildProgress()
 
         def on_line(line: str) -> None:
             for progress in seen.take(line):
                 tell(progress)
 
-        output = "type=image,compression=uncompressed" if compresses else "type=image"
         with tempfile.TemporaryDirectory(prefix="envcap-build-") as name:
             metadata = Path(name) / "metadata.json"
-            words = [self._client, "buildx", "build", "--builder", self._builder()]
-            words += ["--network", "none"] if secrets is None else _secret_words(secrets)
-            words += ["--provenance=false", "--sbom=false", "--output", output, "--metadata-file", str(metadata)]
+            words = [self._client, "buildx", "build", "--builder", self._builder(), *words]
+            words += ["--provenance=false", "--sbom=false", "--metadata-file", str(metadata)]
             words += ["--platform", context.platform, *([] if use_cache else ["--no-cache"])]
             words += ["--progress", "rawjson" if _numbers(self.version) >= _RAW else "plain", str(folder)]
             environ = {**os.environ, "SOURCE_DATE_EPOCH": str(context.epoch)}
@@ -92,7 +109,7 @@ def _failure(seen: BuildProgress, finished: Finished) -> NotRunError:
     """Give the error of a build: with the step that failed, or else with how far it had come."""
     said = "\n".join(f"  {line}" for line in seen.tail)
     if seen.failed:
-        return NotRunError(
+        return (_CollidedError if _COLLIDED.search(seen.reason) else NotRunError)(
             f"The build failed in `{seen.failed}`: {seen.reason}\n{said}".rstrip(),
             hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
         )
@@ -106,8 +123,13 @@ def _failure(seen: BuildProgress, finished: Finished) -> NotRunError:
     )
 
 
-def _secret_words(secrets: Mapping[str, Path]) -> list[str]:
-    return [word for name, path in sorted(secrets.items()) for word in ("--secret", f"id={name},src={path.resolve()}")]
+def _output_words(*, compresses: bool, secrets: Mapping[str, Path] | None) -> list[str]:
+    output = ["--output", "type=image,compression=uncompressed" if compresses else "type=image"]
+    if secrets is None:
+        return [*output, "--network", "none"]
+    return output + [
+        word for name, path in sorted(secrets.items()) for word in ("--secret", f"id={name},src={path.resolve()}")
+    ]
 
 
 def find_buildkit() -> BuildKit | None:
