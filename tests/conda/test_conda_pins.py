@@ -272,7 +272,8 @@ def prepared(setting: Setting, folder: Path) -> Path:
         )
     program = Path(sys.modules[Package.__module__].__file__ or "").parents[1] / "render" / PROGRAM
     (folder / PROGRAM).write_bytes(program.read_bytes())
-    plan = {"prefix": str(folder / "env"), "link_scripts": False, "packages": packages}
+    plan = {"prefix": str(folder / "env"), "root": str(folder / "out"), "link_scripts": False}
+    plan |= {"packages": packages, "replaced": []}
     (folder / "conda.json").write_text(json.dumps(plan))
     return folder
 
@@ -301,16 +302,18 @@ def test_a_tampered_archive_is_refused_before_it_is_installed(setting: Setting, 
 
 def test_the_same_archives_give_the_same_files(setting: Setting, tmp_path: Path) -> None:
     folder = prepared(setting, tmp_path / "stage")
+    made = folder.joinpath("out", *(folder / "env").parts[1:])
     trees = []
     for _ in range(2):
         done = installing(folder)
         assert done.returncode == 0, done.stderr
-        trees.append(snapshot(folder / "env"))
-        shutil.rmtree(folder / "env")
+        trees.append(snapshot(folder / "out"))
+        shutil.rmtree(folder / "out")
         shutil.rmtree(folder / "cache")
     assert trees[0] == trees[1]
-    record = json.loads(trees[0][str(folder / "env/conda-meta/shapes-1.2-pyh0_0.json")][2] or b"")  # type: ignore[arg-type]
+    record = json.loads(trees[0][str(made / "conda-meta/shapes-1.2-pyh0_0.json")][2] or b"")  # type: ignore[arg-type]
     assert record["url"] == "https://conda.example.org/shapes-1.2-pyh0_0.conda"
     assert record["depends"] == ["python >=3.10", "places"]
     assert not {"extracted_package_dir", "link"} & {*record}
-    assert all(mode & 0o444 == 0o444 for mode, *_ in trees[0].values() if isinstance(mode, int))
+    modes = [mode for path, (mode, *_) in trees[0].items() if path.startswith(f"{made}/") and isinstance(mode, int)]
+    assert modes and all(mode & 0o444 == 0o444 for mode in modes)
