@@ -316,4 +316,5 @@ def test_the_same_archives_give_the_same_files(setting: Setting, tmp_path: Path)
     assert record["depends"] == ["python >=3.10", "places"]
     assert not {"extracted_package_dir", "link"} & {*record}
     modes = [mode for path, (mode, *_) in trees[0].items() if path.startswith(f"{made}/") and isinstance(mode, int)]
-    assert modes and all(mode & 0o444 == 0o444 for mode in modes)
+    assert modes
+    assert all(mode & 0o444 == 0o444 for mode in modes)
