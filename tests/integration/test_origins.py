@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import platform
 import subprocess
 import sys
 import tempfile
@@ -190,6 +191,10 @@ def test_users_and_the_systems_packages(small: Any, tmp_path: Path, python: Path
     assert {"pip", "setuptools"} <= {package["name"] for package in lock["packages"]}
 
 
+# The tests above have an interpreter each, which is not tried once more.
+OTHERS = [path for path in interpreters() if path not in LAYERED_ON and path.parts[-3] != platform.python_version()]
+
+
 @pytest.mark.parametrize("python", [interpreters()[0], interpreters()[-1]], ids=lambda path: path.parts[-3])
 def test_without_pip_and_without_containers(small: Any, tmp_path: Path, python: Path) -> None:
     shop = make_shop(small, tmp_path, python, "--without-pip")
@@ -201,7 +206,7 @@ def test_without_pip_and_without_containers(small: Any, tmp_path: Path, python: 
 
 @pytest.mark.engine
 @pytest.mark.xdist_group("engine")
-@pytest.mark.parametrize("python", interpreters(), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("python", OTHERS, ids=lambda path: path.parts[-3])
 def test_every_interpreter(small: Any, tmp_path: Path, python: Path) -> None:
     base_for(python)
     one = case("its own pip", first_venv, imports="iniconfig markupsafe")
