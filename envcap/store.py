@@ -143,18 +143,20 @@ class Store:
         The caller holds `reserve`.
         """
         part = self._part(sha256)
-        part.parent.mkdir(parents=True, exist_ok=True)
         incoming = None
         try:
-            with part.open("r+b" if part.exists() else "w+b") as file:
+            with _open_part(part) as file:
                 incoming = Incoming(file)
                 incoming.take_up()
                 yield incoming
                 file.flush()
                 os.fsync(file.fileno())
-        except BaseException:
-            if incoming is None or not incoming.size or not self.validator(sha256).is_file():
+        except BaseException as error:
+            is_full = isinstance(error, OSError) and error.errno in _FULL
+            if is_full or incoming is None or not incoming.size or not self.validator(sha256).is_file():
                 self.abandon(sha256)
+            if isinstance(error, OSError) and is_full and error.filename is None:  # writing tells no name
+                error.filename = str(part)
             raise
         if incoming.sha256 != sha256:
             self.abandon(sha256)
@@ -237,6 +239,15 @@ def _lock_file(path: Path, waiting: Callable[[], None]) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _open_part(part: Path) -> IO[bytes]:
+    for _ in range(100):
+        # As below: whoever is done with the last other file removes the folder.
+        with suppress(FileNotFoundError, FileExistsError):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            return part.open("r+b" if part.exists() else "w+b")
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(part.parent))
 
 
 def _scratch_file(folder: Path) -> tuple[int, str]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,19 @@ def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     path.write_bytes(content)
     assert file_sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_many_files_at_once_do_not_lose_the_folder_of_what_is_on_its_way(tmp_path: Path) -> None:
+    """Whoever is done first removes the empty folder, in which the next one is about to open its file."""
+    store = Store(tmp_path / "store")
+    contents = [f"content {number}".encode() for number in range(400)]
+
+    def bring(content: bytes) -> None:
+        sha256 = hashlib.sha256(content).hexdigest()
+        with store.reserve(sha256, waiting=pytest.fail), store.resume(sha256, "file") as incoming:
+            incoming.write(content)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(bring, contents))
+    assert len(list(store.root.glob("*/file"))) == len(contents)
+    assert not (store.root / "partial").exists()
