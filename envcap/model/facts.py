@@ -99,7 +99,7 @@ class GpuLibrary(Table, frozen=True, kw_only=True):
     name: str  # `cudnn`, `cuda runtime`, `nccl`, `hip`, ...
     version: str  # as the copy itself tells, empty where it does not
     path: str  # in facts the real one; in a lock from the folder on sys.path that holds it, where one does
-    told_by: str  # `library`, `header`, `nothing`
+    told_by: str  # `library`, `header`, `folder` of a toolkit, `nothing`
     loaded: bool | None = None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from envcap.probe.target.amd import describe_amd_gpus, target_name
-from envcap.probe.target.gpu_libraries import list_gpu_libraries, version_of
+from envcap.probe.target.gpu_libraries import _version_of_toolkit, list_gpu_libraries, version_of
 
 CUDNN = "unsigned long cudnnGetVersion(void) { return 92600; }"
 NCCL = "int ncclGetVersion(int *version) { *version = 23007; return 0; }"
@@ -71,6 +71,19 @@ def test_the_real_cuda_runtime_answers_without_a_gpu(tmp_path: Path) -> None:
 )
 def test_numbers_are_unpacked_as_each_maker_packs_them(name: str, numbers: list[int], version: str) -> None:
     assert version_of(name, numbers) == version
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "version"),
+    [
+        ("cuda runtime", "/usr/local/cuda-12.8/targets/x86_64-linux/lib/libcudart.so.12.8.90", "12.8"),
+        ("cublas", "/usr/local/cuda-12.8/lib64/libcublasLt.so.12", ""),
+        ("cuda runtime", "/usr/local/cuda-extras/lib/libcudart.so.12", ""),
+        ("cuda runtime", "/opt/cuda-12.8/lib/libcudart.so.12", ""),
+    ],
+)
+def test_a_toolkits_folder_tells_the_runtime(name: str, path: str, version: str) -> None:
+    assert _version_of_toolkit(name, path) == version
 
 
 def test_amds_gpus_are_read_from_the_kernel(tmp_path: Path) -> None:

@@ -57,7 +57,9 @@ def list_gpu_libraries(paths: "list[str]") -> "list[dict[str, object]]":
     found = []  # type: list[dict[str, object]]
     for path, known in sorted(_copies(paths).items()):
         name, function, kind = known
-        version, told_by = version_of(name, _ask(path, function, kind)), "library"
+        version, told_by = _version_of_toolkit(name, path), "folder"
+        if not version:
+            version, told_by = version_of(name, _ask(path, function, kind)), "library"
         if not version:
             version, told_by = _version_in_header(name, path), "header"
         found.append({"name": name, "path": path, "version": version, "told-by": told_by if version else "nothing"})
@@ -104,6 +106,13 @@ def _listed(folder: str) -> "list[str]":
         return sorted(os.listdir(folder))
     except OSError:
         return []
+
+
+def _version_of_toolkit(name: str, path: str) -> str:
+    """Give `12.8` for the runtime in /usr/local/cuda-12.8, as NVIDIA's installers name it; a process less to start."""
+    folder = path.split("/")[3] if path.startswith("/usr/local/cuda-") else ""
+    version = folder[len("cuda-") :]
+    return version if name == "cuda runtime" and version.replace(".", "", 1).isdigit() else ""
 
 
 def _ask(path: str, function: str, kind: str) -> "list[int]":
