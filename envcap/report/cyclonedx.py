@@ -114,7 +114,7 @@ def _component(name: str, version: str, url: "PackageURL", sha256: str, address:
     return Component(
         name=name,
         version=version,
-        type=ComponentType.LIBRARY,
+        type=ComponentType("library"),
         bom_ref=url.to_string(),
         purl=url,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)],
