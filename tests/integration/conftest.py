@@ -264,6 +264,31 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     server.server_close()
 
 
+# A module with byte code beside it, and a library of the system that the base lacks.
+SHELVED_PROGRAM = """\
+import ctypes, importlib.util, json, pathlib
+import shelved
+ctypes.CDLL("libgomp.so.1")
+cached = pathlib.Path(importlib.util.cache_from_source(shelved.__file__))
+pathlib.Path("metrics.json").write_text(json.dumps({"version": shelved.VERSION, "cached": int(cached.exists())}))
+"""
+
+
+@pytest.fixture
+def shelved(small: Envcap, shelf: Shelf, tmp_path: Path) -> Envcap:
+    """Give a project that is frozen with a wheel from an index and a library from the system's archive."""
+    shelf.put("shelved", "1.0")
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-cache-dir", "shelved"]
+    subprocess.run(pip, check=True, env={**small.environ, **shelf.pip})
+    small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
+    (small.project / "evaluate.py").write_text(SHELVED_PROGRAM)
+    (small.project / "envcap.toml").write_text('[evaluation]\ncommand = ["python", "evaluate.py"]\nrepeat = 1\n')
+    assert small.ok("freeze", "--json").document["frozen"]["runs"][0]["metrics"]["cached"] == 1
+    return small
+
+
 @pytest.fixture(autouse=True)
 def leave_no_images(request: pytest.FixtureRequest) -> Iterator[None]:
     """Remove the images that a test built: they are large, and every run would leave new ones."""

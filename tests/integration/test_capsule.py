@@ -1,5 +1,6 @@
 """A capsule builds and verifies where there is no network and no registry, and the base image is gone."""
 
+import platform
 import secrets
 import subprocess
 import sys
@@ -14,15 +15,22 @@ from envcap.model.lock import Base
 from envcap.pins.base_files import held_parts
 from tests.integration.conftest import Envcap
 
-PYTHON = "python:3.11.7-slim-bookworm"
+REGISTRY = "127.0.0.1:5000"  # that tests/engine/up starts
+
+
+def python_image(client: docker.DockerClient) -> str:
+    """Give the official image of the Python that runs the tests, which `tests/engine/up` brings."""
+    prefix = f"python:{platform.python_version()}-slim-"
+    return next(tag for image in client.images.list("python") for tag in image.tags if tag.startswith(prefix))
 
 
 @pytest.fixture
 def lonely_base(tmp_path: Path) -> str:
     """Put a base image into the engine under a name that no registry has; the one who removes it cannot get it back."""
     client = docker.from_env()
-    digest = client.images.get(PYTHON).attrs["RepoDigests"][0].rpartition("@")[2]
-    base = Base(reference=PYTHON, digest=digest)
+    reference = python_image(client)
+    digest = client.images.get(reference).attrs["RepoDigests"][0].rpartition("@")[2]
+    base = Base(reference=reference, digest=digest)
     blobs = tmp_path / "blobs"
     blobs.mkdir()
     assert save_base(base, blobs)
@@ -38,16 +46,18 @@ def lonely_base(tmp_path: Path) -> str:
 
 
 @pytest.mark.engine
-def test_from_the_capsule_alone(small: Envcap, lonely_base: str, tmp_path: Path) -> None:
+def test_from_the_capsule_alone(shelved: Envcap, lonely_base: str, tmp_path: Path) -> None:
+    """With a wheel and a package of the system, which no archive and no index are there to give again."""
     client = docker.from_env()
-    assert small("freeze", "--base", lonely_base).code == 0
-    packed = small("pack", "--json")
-    assert packed.code == 0, packed.err
+    shelved.ok("freeze", "--base", lonely_base)
+    packed = shelved.ok("pack", "--json")
     capsule = Path(packed.document["capsule"]["path"])
     with tarfile.open(capsule) as archive:
-        assert archive.getnames()[0] == ".envcap/capsule.json"
+        names = archive.getnames()
+    assert names[0] == ".envcap/capsule.json"
+    assert {".whl", ".deb"} <= {Path(name).suffix for name in names}
     client.images.remove(lonely_base, force=True)
-    environ = {**small.environ, "ENVCAP_CACHE": str(tmp_path / "empty")}
+    environ = {**shelved.environ, "ENVCAP_CACHE": str(tmp_path / "empty")}
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         environ.pop(name, None)
 
@@ -74,3 +84,23 @@ def test_from_the_capsule_alone(small: Envcap, lonely_base: str, tmp_path: Path)
                 if tag.startswith(lonely_base):
                     client.images.remove(tag, force=True, noprune=True)
         client.close()
+
+
+@pytest.mark.engine
+def test_takes_a_base_from_its_registry(small: Envcap) -> None:
+    """Where the engine has it no more, and knows it under another name only."""
+    client = docker.from_env()
+    name = f"{REGISTRY}/envcap-tests/base"
+    client.images.get(python_image(client)).tag(name, "1")
+    try:
+        assert '"error"' not in client.images.push(name, tag="1")
+        small.ok("freeze", "--base", f"{name}:1")
+    finally:
+        client.images.remove(f"{name}:1", force=True, noprune=True)
+        client.close()
+    packed = small.ok("pack", "--json")
+    assert "fetching the base image" in packed.err
+    with tarfile.open(packed.document["capsule"]["path"]) as archive:
+        names = archive.getnames()
+    blobs = [one for one in names if one.startswith(".envcap/base/blobs/sha256/")]
+    assert len(blobs) > 4  # an index or a manifest, a configuration, layers
