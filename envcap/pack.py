@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 from msgspec import structs
@@ -12,6 +13,8 @@ from msgspec import structs
 from envcap import lockfile
 from envcap.atomic import replacing
 from envcap.capsule import Manifest, unpack, write_capsule
+from envcap.engines import open_container_engine
+from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, RefusedError, WrongUsageError
 from envcap.fetching import fetch_inputs, locked_files
 from envcap.model.image import Context
@@ -110,7 +113,7 @@ def open_capsule(capsule: Path, into: Path | None, *, tell: Tell) -> tuple[Path,
     return folder, manifest.lock.removeprefix("pylock.").removesuffix(".toml")
 
 
-def settle_base(context: Context, lock: Lock, project: Path, *, tell: Tell) -> tuple[Context, str]:
+def settle_base(context: Context, lock: Lock, project: Path, engine: Engine, *, tell: Tell) -> tuple[Context, str]:
     """Load the base image that came in a capsule into the engine; give the context to build with, and its base.
 
     It is the same context but on an engine that cannot find a loaded image by its digest: there the base is named by
@@ -120,11 +123,9 @@ def settle_base(context: Context, lock: Lock, project: Path, *, tell: Tell) -> t
 
     if base_layout(project) is None:
         return context, base_reference(lock)
-    from envcap.engines.base_image import load_base
-
     parts = _held_base(lock.base, project)
     tell(Progress(kind="step", text=f"loading the base image `{lock.base.reference}`"))
-    name = load_base(lock.base, parts, project / BASE_FOLDER / _BLOBS)
+    name = engine.load_base(lock.base, parts, project / BASE_FOLDER / _BLOBS)
     if name is None:
         return context, base_reference(lock)
     locked, local = f"FROM {base_reference(lock)}".encode(), f"FROM {name}".encode()
@@ -165,7 +166,6 @@ def _stored(lock: Lock, written: bytes, project: Path) -> dict[str, Path]:
 
 def _base_files(base: Base, project: Path, scratch: Path, *, tell: Tell) -> dict[str, Path]:
     """Give the base image as an OCI layout: from the capsule that the project came in, the engine, or the registry."""
-    from envcap.engines.base_image import save_base
     from envcap.pins.base_files import fetch_base, held_parts
 
     tell(Progress(kind="step", text=f"taking the base image `{base.reference}`"))
@@ -174,7 +174,8 @@ def _base_files(base: Base, project: Path, scratch: Path, *, tell: Tell) -> dict
     if parts is None:
         blobs = scratch / _BLOBS
         blobs.mkdir(parents=True)
-        save_base(base, blobs)
+        with suppress(NotRunError), closing(open_container_engine(project)) as engine:
+            engine.save_base(base, blobs)
         parts = held_parts(base, blobs)
     if parts is None:
         fetch_base(base, blobs, tell=tell)

@@ -33,7 +33,7 @@ def lonely_base(tmp_path: Path) -> str:
     base = Base(reference=reference, digest=digest)
     blobs = tmp_path / "blobs"
     blobs.mkdir()
-    assert save_base(base, blobs)
+    assert save_base(client, base, blobs)
     parts = held_parts(base, blobs)
     assert parts is not None
     name = f"lonely-{secrets.token_hex(4)}:1"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 
 
 def points(document: Any) -> dict[str, Any]:
