@@ -137,7 +137,10 @@ def _examine_podman() -> list[Examination]:
         with closing(podman.open_engine(Path())) as engine:
             found = f"podman on {engine.platform}"
     except NotRunError as error:
-        return [_failed("podman", error, _ENGINE_PURPOSE)]
+        missing = Examination(
+            subject="podman", state="missing", found=error.message, purpose=_ENGINE_PURPOSE, hint=error.hint
+        )
+        return [missing]
     return [Examination(subject="podman", state="good", found=found, purpose=_ENGINE_PURPOSE)]
 
 
