@@ -12,7 +12,7 @@ import pytest
 from envcap.engines import podman
 from tests.integration.conftest import Envcap
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine]
 
 
 def ask(*words: str) -> str:
@@ -48,6 +48,7 @@ def test_builds_the_same_image_twice_and_verifies_it(shelved: Envcap) -> None:
     assert f"sha256:{named['Id']}" == images[0]["identity"]
 
 
+@pytest.mark.usefixtures("engine_state")  # alone: it looks at all that podman holds
 def test_leaves_nothing_when_it_is_stopped(small: Envcap) -> None:
     small.ok("freeze")
     before = containers()
