@@ -84,7 +84,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """
     if _IMAGES not in session.config.stash:
         return
-    made = our_images() - session.config.stash[_IMAGES]
+    before: set[str] = session.config.stash[_IMAGES]
+    made = our_images().difference(before)
     if made:
         words = ["docker", "image", "rm", "--force", "--no-prune", *sorted(made)]
         with turn_on_the_engine(fcntl.LOCK_EX):
