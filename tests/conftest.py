@@ -142,6 +142,7 @@ def sample_lock() -> Lock:
             encoding="utf-8",
             timezone="Europe/Zurich",
             umask="022",
+            limits={"nofile": "1024", "cgroup processors": "2.00"},
             environment={"OMP_NUM_THREADS": "4", "PYTHONHASHSEED": "0", "RUN_LABEL": 'a "quoted" $HOME \\ value'},
         ),
         hardware=Hardware(
