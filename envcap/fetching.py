@@ -25,6 +25,8 @@ def fetch_inputs(
 
     Raises RefusedError when one is not what was frozen, NotRunError when one cannot be had.
     """
+    if not packages and not os_packages:
+        return {}
     from envcap.pins.declared import read_every_index
     from envcap.pins.download import fetch
     from envcap.pins.os_packages import fetch_os_packages

@@ -1,22 +1,24 @@
 """The files of a build context: fetched, checked against the lock, assembled, and laid into a folder."""
 
+import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import structs
 
 from envcap.assemble.bytecode import Compiler
-from envcap.assemble.wheels import AssembledWheels, write_layer
+from envcap.assemble.wheels import AssembledWheels
 from envcap.fetching import fetch_inputs, locked_files
 from envcap.model.image import Context, Installation
 from envcap.model.layout import CODE_ARCHIVE, CONDA_EDITS
 from envcap.model.lock import Lock
 from envcap.model.progress import Tell
-from envcap.places import assembled_cache, download_cache, lock_store
+from envcap.places import assembled_cache, cache_root, context_folders, lock_store
 
 
 @contextmanager
@@ -41,18 +43,59 @@ def written(
     archives = _find_assembled(context, assembled, installation)
     files = _fetched(context, lock, project, without=archives, environ=environ, tell=tell)
     archives |= _assembled(context, assembled, installation, files, archives, compiler=compiler, tell=tell)
-    with tempfile.TemporaryDirectory(prefix="context-", dir=download_cache(environ).root) as name:
-        folder = Path(name)
+    with _context_folder(context_folders(environ), project) as folder:
         for file in context.files:
             target = folder / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             if file.content is not None:
                 target.write_bytes(file.content)
             elif file.sha256 is not None:
-                _link_or_copy(files[file.sha256], target)
+                _lay(files[file.sha256], target, cache=cache_root(environ))
             else:
-                _lay_layer([archives[wheel] for wheel in file.wheels], target)
+                layer = assembled.layer([archives[wheel] for wheel in file.wheels])
+                _lay(layer, target, cache=cache_root(environ))
         yield folder
+
+
+@contextmanager
+def _context_folder(root: Path, project: Path) -> Iterator[Path]:
+    """Give an empty folder, for one project the same each time; of two builds at once the second gets one of its own.
+
+    BuildKit asks for those files of a folder that it does not have with this size and time, so that what did not change
+    is not sent again.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / hashlib.sha256(os.fsencode(project)).hexdigest()[:16]
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if not _locked(descriptor):
+            with tempfile.TemporaryDirectory(dir=root) as name:
+                yield Path(name)
+            return
+        try:
+            _empty(folder)  # of what a killed one left
+            yield folder
+        finally:
+            _empty(folder)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _find_assembled(context: Context, assembled: AssembledWheels, installation: Installation | None) -> dict[str, Path]:
@@ -80,14 +123,6 @@ def _assembled(
     return assembled.assemble(missing, installation, compiler=compiler, tell=tell)
 
 
-def _lay_layer(archives: list[Path], target: Path) -> None:
-    if len(archives) == 1:
-        _link_or_copy(archives[0], target)
-        return
-    with target.open("wb") as file:
-        write_layer(archives, file)
-
-
 def _fetched(
     context: Context,
     lock: Lock,
@@ -112,8 +147,14 @@ def _fetched(
     return files
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+def _lay(source: Path, target: Path, *, cache: Path) -> None:
+    """Link a file from the cache, with the time at which it came there; copy any other.
+
+    A file from elsewhere may have a time that somebody gave it, and another file of that size the same one: BuildKit
+    would take the two for one.
+    """
+    if source.is_relative_to(cache):
+        with suppress(OSError):  # another file system, or one without links
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)

@@ -34,6 +34,11 @@ def assembled_cache(environ: Mapping[str, str]) -> Store:
     return Store(cache_root(environ) / "assembled")
 
 
+def context_folders(environ: Mapping[str, str]) -> Path:
+    """Give the place of the folders that images are built from, where files can be linked from the cache."""
+    return cache_root(environ) / "contexts"
+
+
 def base_layout(project: Path) -> Path | None:
     """Give the folder of the base image that came in a capsule, or None where there is none."""
     folder = project / BASE_FOLDER

@@ -3,14 +3,14 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import structs
 
-from envcap.assemble.archive import LayerArchive, Sink, join
+from envcap.assemble.archive import LayerArchive, join
 from envcap.assemble.bytecode import Bytecode, Compiler, add_bytecode, compile_wheels
 from envcap.assemble.wheel import write_wheel
 from envcap.atomic import write_cached
@@ -31,8 +31,12 @@ class AssembledWheels:
 
     def find(self, wheel: str, installation: Installation) -> Path | None:
         """Give the archive of the wheel with that sha256, checked, or None."""
+        return self._named(self._entry(wheel, installation))
+
+    def _named(self, entry: Path) -> Path | None:
+        """Give the archive that an entry names, checked, or None."""
         try:
-            sha256 = self._entry(wheel, installation).read_text(encoding="ascii")
+            sha256 = entry.read_text(encoding="ascii")
         except (OSError, ValueError):
             return None
         return self._store.find(sha256, _NAME) if len(sha256) == hashlib.sha256().digest_size * 2 else None
@@ -62,6 +66,20 @@ class AssembledWheels:
                     tell(Progress(kind="count", text=text, done=number, total=len(wheels)))
         return made
 
+    def layer(self, archives: Sequence[Path]) -> Path:
+        """Give the archive of one layer, of these archives of its wheels: made once, as they are."""
+        if len(archives) == 1:
+            return archives[0]
+        key = json.dumps([FORMAT, [path.parent.name for path in archives]])
+        entry = self._store.root / "layers" / hashlib.sha256(key.encode()).hexdigest()
+        held = self._named(entry)
+        if held is not None:
+            return held
+        with self._store.receive(_NAME) as incoming, ExitStack() as stack:
+            join([stack.enter_context(path.open("rb")) for path in archives], incoming)
+        write_cached(entry, incoming.sha256.encode())
+        return self._store.path(incoming.sha256, _NAME)
+
     def _assemble(
         self, sha256: str, wheel: Path, installation: Installation, bytecode: Bytecode | None
     ) -> tuple[str, Path]:
@@ -77,9 +95,3 @@ class AssembledWheels:
     def _entry(self, wheel: str, installation: Installation) -> Path:
         key = json.dumps([FORMAT, wheel, structs.asdict(installation)], sort_keys=True)
         return self._store.root / "wheels" / hashlib.sha256(key.encode()).hexdigest()
-
-
-def write_layer(archives: Iterable[Path], sink: Sink) -> None:
-    """Write the archive of one layer, of the archives of its wheels."""
-    with ExitStack() as stack:
-        join([stack.enter_context(path.open("rb")) for path in archives], sink)

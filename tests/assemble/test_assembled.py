@@ -1,6 +1,5 @@
 """Archives with byte code, made by real interpreters, kept in the cache, and joined to layers."""
 
-import io
 import marshal
 import os
 import subprocess
@@ -15,7 +14,7 @@ import msgspec
 import pytest
 
 from envcap.assemble.bytecode import PROGRAM, Compiler
-from envcap.assemble.wheels import AssembledWheels, write_layer
+from envcap.assemble.wheels import AssembledWheels
 from envcap.errors import NotRunError
 from envcap.model.image import Installation
 from envcap.model.progress import say_nothing
@@ -149,8 +148,13 @@ def test_only_byte_code_is_taken_from_an_interpreter(name: str, make_wheel: Any,
 def test_archives_are_joined_by_their_bytes(make_wheel: Any, tmp_path: Path) -> None:
     one = assemble(make_wheel(), tmp_path / "cache")
     two = assemble(make_wheel({"sample/more.py": "MORE = 1\n"}), tmp_path / "cache")
-    stream = io.BytesIO()
-    write_layer([one, two], stream)
-    with tarfile.open(fileobj=io.BytesIO(stream.getvalue())) as members:
+    assembled = AssembledWheels(Store(tmp_path / "cache"))
+    layer = assembled.layer([one, two])
+    with tarfile.open(layer) as members:
         assert members.getnames() == [*names(one), *names(two)]
-    assert len(stream.getvalue()) == one.stat().st_size + two.stat().st_size - 1024
+    assert layer.stat().st_size == one.stat().st_size + two.stat().st_size - 1024
+    assert assembled.layer([one]) == one
+    before = layer.stat()
+    again = assembled.layer([one, two]).stat()
+    assert (again.st_ino, again.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)  # a builder knows it by that
+    assert assembled.layer([two, one]) != layer
