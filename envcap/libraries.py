@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from envcap.machine.gpu_libraries import with_loaded
 from envcap.machine.inventory import Needs, list_executables, list_libraries, wanted_packages
 from envcap.machine.linked import Environment, read_static
 from envcap.machine.loader import Loader
+from envcap.machine.other_release import KEYRINGS, SOURCES, BaseArchive, resolve_elsewhere, wishes_of
 from envcap.machine.rpm import ask_rpm
 from envcap.model.evaluation import Declaration, Seed
 from envcap.model.facts import Facts, Hardware, System
@@ -60,6 +61,7 @@ class Surroundings(Data, frozen=True, kw_only=True):
 class _Base(Data, frozen=True, kw_only=True):
     release: str
     packages: dict[str, Installed]
+    files: dict[str, bytes]  # by path
 
 
 def learn_surroundings(
@@ -89,7 +91,9 @@ def learn_surroundings(
     links = {owner[link]: name for link, name in needs.links.items() if owner.get(link) in installed}
     wanted, unowned = wanted_packages(libraries, executables, links=links)
     inside = _read_base(base, facts.system) if installed else None
-    packages, gaps = _os_packages(wanted, facts.system, inside, installed, base=base, env=env)
+    packages, gaps = _os_packages(
+        wanted, facts.system, inside, installed, base=base, owned=[*libraries, *executables], env=env, tell=tell
+    )
     if packages is not None:
         gaps += _fetch(packages, cache, tell)
     undeclared = undeclared_data(
@@ -132,7 +136,9 @@ def _os_packages(
     installed: Mapping[str, Installed],
     *,
     base: Base,
+    owned: Sequence[Library | Executable],
     env: Mapping[str, str],
+    tell: Tell,
 ) -> tuple[OsPackages | None, list[Gap]]:
     release = f"{system.distribution} {system.version}".strip()
     if inside is None:
@@ -144,11 +150,32 @@ def _os_packages(
     if not lacking:
         return None, []
     if inside.release != release:
-        return None, [
-            _no_look(lacking, f"the base is {inside.release or 'of an unknown release'}, this host {release}")
-        ]
+        tell(Progress(kind="step", text=f"asking the archive of {inside.release}, the base's release"))
+        wishes = wishes_of({name: wanted[name] for name in lacking}, installed, owned)
+        try:
+            packages, gaps = resolve_elsewhere(
+                wishes, _archive_of(inside), architecture=_architecture(inside.packages), environ=env
+            )
+        except NotRunError as error:
+            reason = redact_text(error.message.splitlines()[0])
+            return None, [_no_look(lacking, f"the base is {inside.release}, this host {release}: {reason}")]
+        return (OsPackages(release=inside.release, packages=packages) if packages else None), gaps
     packages, gaps = resolve_packages(wanted, host=installed, base=inside.packages, environ=env)
     return (OsPackages(release=release, packages=packages) if packages else None), gaps
+
+
+def _architecture(packages: Mapping[str, Installed]) -> str:
+    """Give Debian's name of the processor: what dpkg's own package is for, which every image has."""
+    return packages["dpkg"].architecture if "dpkg" in packages else ""
+
+
+def _archive_of(inside: _Base) -> BaseArchive:
+    return BaseArchive(
+        release=inside.release or "an unknown release",
+        sources="\n\n".join(inside.files[path].decode(errors="replace") for path in SOURCES if path in inside.files),
+        status=inside.files[STATUS],
+        keyring=next((inside.files[path] for path in KEYRINGS if path in inside.files), None),
+    )
 
 
 def _fetch(packages: OsPackages, cache: Store, tell: Tell) -> list[Gap]:
@@ -176,7 +203,7 @@ def _read_base(base: Base, system: System) -> _Base | None:
         return None
     try:
         with closing(open_container_engine(Path())) as engine:
-            files = engine.read(f"{base.reference}@{base.digest}", [STATUS, _RELEASE_FILE])
+            files = engine.read(f"{base.reference}@{base.digest}", [STATUS, _RELEASE_FILE, *SOURCES, *KEYRINGS])
     except NotRunError:
         return None
     if STATUS not in files:
@@ -186,6 +213,7 @@ def _read_base(base: Base, system: System) -> _Base | None:
     return _Base(
         release=f"{fields.get('ID', '')} {fields.get('VERSION_ID', '')}".strip(),
         packages=read_status(files[STATUS].decode(errors="replace")),
+        files=files,
     )
 
 
