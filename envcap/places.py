@@ -34,6 +34,11 @@ def assembled_cache(environ: Mapping[str, str]) -> Store:
     return Store(cache_root(environ) / "assembled")
 
 
+def digest_cache(environ: Mapping[str, str]) -> Path:
+    """Give the folder of the user's cache that remembers digests of data files."""
+    return cache_root(environ) / "digests"
+
+
 def base_layout(project: Path) -> Path | None:
     """Give the folder of the base image that came in a capsule, or None where there is none."""
     folder = project / BASE_FOLDER

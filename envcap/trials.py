@@ -19,12 +19,13 @@ from envcap.errors import NotRunError
 from envcap.inputs import written
 from envcap.judge import Returned, judge_outputs
 from envcap.model.bisection import Answer
-from envcap.model.image import Image, Mount, Outcome, Task
+from envcap.model.image import Image, Outcome, Task
 from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
 from envcap.model.verdict import Check, Verdict
 from envcap.places import lock_store
+from envcap.project.mounts import mounts_of
 from envcap.redact import redact_text
 
 FOLDER = ".envcap/bisect"  # below the project: what was tried, one small file for each mixture
@@ -130,7 +131,7 @@ def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str]
         command=declaration.command,
         timeout=timeout or declaration.timeout,
         outputs=[*outputs, *declaration.artifacts],
-        mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
+        mounts=mounts_of(lock.data, project),
         gpus=gpus,
     )
 

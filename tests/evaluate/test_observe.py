@@ -140,7 +140,7 @@ def test_undeclared_data_is_offered_with_the_line_to_paste(tmp_path: Path) -> No
     assert found == ["extra", "single.bin"]
     gaps = watching_gaps(observed, declaration, found)
     assert [gap.subject for gap in gaps] == ["extra", "single.bin"]
-    assert gaps[0].consequence.endswith('put: data = ["data", "extra"]')
+    assert gaps[0].consequence.endswith('put: data = ["data", "extra", "single.bin"]')
 
 
 def test_what_could_not_be_watched_is_a_gap() -> None:
