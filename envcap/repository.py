@@ -92,7 +92,8 @@ def ignored_files(project: Path) -> list[str]:
 def read_submodules(project: Path) -> list[Submodule]:
     """Give the submodules below a folder with those within them, sorted by path."""
     found = []
-    for path, recorded in gitlinks(project):
+    for path, staged in gitlinks(project):
+        recorded = _ask(project, "rev-parse", "--verify", "--quiet", f"HEAD:./{path}") or staged
         folder = project / path
         if not _is_there(folder):
             declared = _declared_address(project, path)
@@ -123,10 +124,10 @@ def gitlinks(project: Path) -> list[tuple[str, str]]:
 
 
 def read_diff(project: Path, *options: str, excluded: list[str]) -> bytes:
-    """Give the difference to the last commit, whatever the user's own settings are."""
+    """Give the difference to the last commit, whatever the user's own settings are; not that of submodules."""
     settled = [
         *["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/"],
-        *["--submodule=short", "--ignore-submodules=none"],
+        *["--ignore-submodules=all"],
     ]
     return capture(
         ["git", "diff", "--relative", *settled, *options, "HEAD", "--", ".", *excluded],

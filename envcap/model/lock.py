@@ -109,7 +109,7 @@ class Submodule(Table, frozen=True, kw_only=True):
 
     path: str
     repository: str | None = None  # credentials stripped
-    recorded: str  # the commit that the repository around it names
+    recorded: str  # the commit that belongs there, by the last commit of the repository around it, or by its index
     checked_out: str | None = None  # None where it was not fetched
     changed: bool = False  # it holds uncommitted changes or new files
 

@@ -15,7 +15,7 @@ from envcap.pointers import fetching
 from envcap.regular import read_regular
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # `.dir` at the end of a folder's
-_LARGEST = 16 << 20  # bytes
+_LARGEST = 4 << 20  # bytes: it takes seconds to read
 _PIPELINE = "dvc.lock"
 
 
@@ -98,7 +98,7 @@ def _load(file: Path) -> Any:
     import yaml
 
     try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
+        return yaml.safe_load(content)  # not the loader in C: it crashes on brackets without end
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
         return None
 

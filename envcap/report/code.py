@@ -21,24 +21,31 @@ _WHY = {
 def code_lines(code: Code) -> dict[str, str]:
     """Give the lines of the summary, only those that have something to say."""
     lines = {"code": _taken(code)}
-    if code.left_out:
-        lines["left out"] = "; ".join(_left_out(item) for item in code.left_out)
     if code.commit or code.repository:
         lines["repository"] = ", ".join(_repository(code))
     if code.submodules:
         lines["submodules"] = "; ".join(f"{item.path} ({_state(item)})" for item in code.submodules)
     if code.notebooks:
         names = _named([item.path + (" with outputs" if item.outputs else "") for item in code.notebooks])
-        lines["notebooks"] = f"{names}; the order in which their cells ran is not captured"
+        lines["notebooks"] = f"{len(code.notebooks)}: {names}; the order in which their cells ran is not captured"
+    if code.left_out:
+        lines["left out"] = "; ".join(_left_out(item) for item in code.left_out)
     return lines
 
 
 def submodule_table(code: Code) -> list[str]:
     """Give the table of submodules, nothing where there is none."""
     rows = [
-        (item.path, item.checked_out or "not fetched", _state(item), item.repository or "") for item in code.submodules
+        (
+            item.path,
+            (item.checked_out or "not fetched")[:_SHOWN],
+            item.recorded[:_SHOWN],
+            "yes" if item.changed else "",
+            item.repository or "",
+        )
+        for item in code.submodules
     ]
-    return ["", *table_lines(("submodule", "commit", "state", "repository"), rows)] if rows else []
+    return ["", *table_lines(("submodule", "checked out", "recorded", "changed", "repository"), rows)] if rows else []
 
 
 def data_line(data: Sequence[DataInput]) -> str:
