@@ -68,7 +68,8 @@ def bisect(request: BisectRequest, *, environ: Mapping[str, str], tell: Tell) ->
         for lock, its_sha256 in ((good, sha256), (bad, sha256_of_bad)):
             intention = Intention(verb="bisect", engine=engine.name)
             require_consent(request.consent, lock, its_sha256, intention, tell=tell)
-        task = task_of(good, project, timeout=request.timeout, gpus=chosen_gpus("auto", good))
+        gpus, apart = chosen_gpus("auto", good), engine.name != "venv"
+        task = task_of(good, project, timeout=request.timeout, gpus=gpus, apart=apart)
         trials = Trials(engine, good, sha256, project, environ, task, request.repeat)
         search = _Search(trials, plan, request, tell)
         reasons = search.why_not_searched()

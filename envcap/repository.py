@@ -99,13 +99,12 @@ def read_submodules(project: Path) -> list[Submodule]:
             declared = _declared_address(project, path)
             found.append(Submodule(path=path, repository=declared, recorded=recorded))
             continue
-        settled = ["--porcelain", "--untracked-files=normal", "--ignore-submodules=none"]
         one = Submodule(
             path=path,
             repository=_address(folder) or _declared_address(project, path),
             recorded=recorded,
             checked_out=head_of(folder),
-            changed=_ask(folder, "status", *settled) is not None,
+            changed=_is_changed(folder),
         )
         inner = [msgspec.structs.replace(item, path=f"{path}/{item.path}") for item in read_submodules(folder)]
         found += [one, *inner]
@@ -134,6 +133,13 @@ def read_diff(project: Path, *options: str, excluded: list[str]) -> bytes:
         cwd=project,
         purpose="Reading uncommitted changes",
     ).stdout
+
+
+def _is_changed(submodule: Path) -> bool:
+    """Tell whether a submodule holds uncommitted changes or new files, whatever the user's own settings are."""
+    settled = ["--porcelain", "--untracked-files=normal", "--ignore-submodules=none"]
+    done = capture(["git", "-C", submodule, "status", *settled], purpose="Reading a submodule's changes")
+    return bool(done.stdout)
 
 
 def _is_there(submodule: Path) -> bool:

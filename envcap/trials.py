@@ -123,15 +123,18 @@ class Trials(NamedTuple):
         return self.project / FOLDER / f"{self.key(packages)}.json"
 
 
-def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str] | None) -> Task:
-    """Give the evaluation as it was declared, with its data from `project` and without a network."""
+def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str] | None, apart: bool) -> Task:
+    """Give the evaluation as it was declared, with its data from `project` and without a network.
+
+    `apart` tells whether it runs apart from this machine's files.
+    """
     declaration = lock.declaration
     outputs = [] if declaration.metrics == STDOUT_JSON else [declaration.metrics]
     return Task(
         command=declaration.command,
         timeout=timeout or declaration.timeout,
         outputs=[*outputs, *declaration.artifacts],
-        mounts=mounts_of(lock.data, project),
+        mounts=mounts_of(lock.data, project, apart=apart),
         gpus=gpus,
     )
 

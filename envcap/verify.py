@@ -88,7 +88,7 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         require_platform(engine, lock.base.platform)
         image = _find_image(engine, request, lock, sha256)
-        task = _task(request, lock, project)
+        task = _task(request, lock, project, apart=engine.name != "venv")
         intention = Intention(verb="verify", engine=engine.name, network=request.network)
         require_consent(request.consent, lock, sha256, intention, tell=tell)
         _show_before_running(engine, image, lock, task, tell)
@@ -225,14 +225,14 @@ def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | 
     return measure.read_outcome(outcome)
 
 
-def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
+def _task(request: VerifyRequest, lock: Lock, project: Path, *, apart: bool) -> Task:
     declaration = lock.declaration
     outputs = [] if declaration.metrics == STDOUT_JSON else [declaration.metrics]
     return Task(
         command=declaration.command,
         timeout=request.timeout or declaration.timeout,
         outputs=[*outputs, *declaration.artifacts],
-        mounts=mounts_of(lock.data, project),
+        mounts=mounts_of(lock.data, project, apart=apart),
         memory=request.memory,
         network=request.network,
         hook=hook_source() if lock.libraries or lock.settings else None,

@@ -39,15 +39,18 @@ def undeclared_data(
     declaration: Declaration,
     *,
     project: Path,
+    inputs: Collection[str],
     environment: tuple[str, ...],
     taken: Collection[str],
     temporary: str,
 ) -> list[str]:
     """List files and folders that a run read and that are neither declared nor in the archive of the code (`taken`).
 
+    `inputs` are the real paths of what is declared.
+
     Several files of one folder are named by the folder: below the project by the first one, elsewhere by the nearest.
     """
-    declared = [os.path.realpath(project / path) for path in (*declaration.data, *declaration.artifacts)]
+    declared = [*inputs, *(os.path.realpath(project / path) for path in declaration.artifacts)]
     groups: dict[str, list[str]] = defaultdict(list)
     root = os.path.realpath(project)
     for path in observed.read:

@@ -19,14 +19,15 @@ MOST_LINKS = 64  # of one input; more mounts than that slow an engine down, and 
 _WORK = f"/{CODE_FOLDER}"
 
 
-def mounts_of(data: Iterable[DataInput], project: Path) -> list[Mount]:
-    """Give the mounts of all inputs, read-only all of them, an outer one before those within it.
+def mounts_of(data: Iterable[DataInput], project: Path, *, apart: bool) -> list[Mount]:
+    """Give the mounts of all inputs, an outer one before those within it.
 
-    Raises NotRunError where more links lead out of an input than can be mounted.
+    Where the evaluation runs `apart` from this machine's files, with what links lead to. Raises NotRunError where more
+    of them lead out of an input than can be mounted.
     """
     found: list[Mount] = []
     for item in data:
-        mounts = _mounts(project, item.path)
+        mounts = _mounts(project, item.path) if apart else [_own_mount(project, item.path)]
         if len(mounts) > MOST_LINKS:
             raise NotRunError(
                 f"More than {MOST_LINKS} links lead out of the data `{item.path}`: in a container they lead nowhere.",
@@ -34,6 +35,11 @@ def mounts_of(data: Iterable[DataInput], project: Path) -> list[Mount]:
             )
         found += mounts
     return found
+
+
+def places_of(paths: Iterable[str], project: Path) -> list[str]:
+    """Give the real paths at which the files of declared inputs lie, links in them followed."""
+    return [str(mount.source) for path in paths for mount in _mounts(project, path)]
 
 
 def link_gaps(project: Path, paths: Iterable[str]) -> Iterator[Gap]:
@@ -44,17 +50,21 @@ def link_gaps(project: Path, paths: Iterable[str]) -> Iterator[Gap]:
                 where="data",
                 subject=path,
                 reason=f"more than {MOST_LINKS} links lead out of it",
-                consequence=f"verify refuses it, for in a container they lead nowhere. {_hint(project, path)}",
+                consequence=f"verify does not run in a container, where they lead nowhere. {_hint(project, path)}",
             )
 
 
 def _mounts(project: Path, path: str) -> list[Mount]:
     """Give the mounts of one input; where there are too many, one more than that."""
-    root = (project / path).resolve()
-    mounts = [Mount(source=root, target=path)]
+    mounts = [_own_mount(project, path)]
+    root = mounts[0].source
     if root.is_dir():
         _follow(root, path, mounts, inside=(root,))
     return mounts
+
+
+def _own_mount(project: Path, path: str) -> Mount:
+    return Mount(source=(project / path).resolve(), target=path)
 
 
 def _follow(folder: Path, target: str, mounts: list[Mount], *, inside: tuple[Path, ...]) -> None:

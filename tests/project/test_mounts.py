@@ -7,7 +7,7 @@ import pytest
 from envcap.errors import NotRunError
 from envcap.model.lock import DataInput
 from envcap.project.inputs import measure_data
-from envcap.project.mounts import MOST_LINKS, mounts_of
+from envcap.project.mounts import MOST_LINKS, mounts_of, places_of
 from envcap.store import Store
 
 
@@ -20,7 +20,9 @@ def put(path: Path, text: str = "1\n") -> Path:
 def mounted(project: Path, *paths: str) -> dict[str, str]:
     """Give what is mounted where, below the folder around the project."""
     items = [DataInput(path=path, size=0, files=0, sha256="0" * 64) for path in paths]
-    return {one.target: one.source.relative_to(project.parent).as_posix() for one in mounts_of(items, project)}
+    return {
+        one.target: one.source.relative_to(project.parent).as_posix() for one in mounts_of(items, project, apart=True)
+    }
 
 
 @pytest.fixture
@@ -50,6 +52,8 @@ def test_links_that_lead_out_are_mounted_in_their_place(project: Path) -> None:
         "data/set": "shared/set",
         "data/deep/one": "shared/other/d.csv",
     }
+    places = ["project/data", "shared/other/d.csv", "shared/set"]
+    assert sorted(places_of(["data"], project)) == [str(project.parent / place) for place in places]
 
 
 def test_an_absolute_link_within_leads_nowhere_in_a_container(project: Path) -> None:
@@ -85,5 +89,7 @@ def test_too_many_links_are_a_gap_and_an_error(project: Path) -> None:
     with pytest.raises(NotRunError) as refused:
         mounted(project, "data")
     assert refused.value.hint == "`git annex unlock data` puts the files in their place."
+    items = [DataInput(path="data", size=0, files=0, sha256="0" * 64)]
+    assert [one.target for one in mounts_of(items, project, apart=False)] == ["data"]
     (project / "data/0.png").unlink()
     assert len(mounted(project, "data")) == MOST_LINKS
