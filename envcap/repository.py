@@ -111,6 +111,17 @@ def read_submodules(project: Path) -> list[Submodule]:
     return sorted(found, key=lambda item: item.path)
 
 
+def missing_submodules(project: Path) -> list[str]:
+    """Give the paths of the submodules below a folder, and within those, that were not fetched."""
+    missing = []
+    for path, _ in gitlinks(project):
+        if _is_there(project / path):
+            missing += [f"{path}/{inner}" for inner in missing_submodules(project / path)]
+        else:
+            missing.append(path)
+    return missing
+
+
 def gitlinks(project: Path) -> list[tuple[str, str]]:
     """Give the path of each submodule below a folder, not of those within them, and the commit that the index names."""
     found = {}  # a merge under way has several entries of a path
@@ -136,15 +147,18 @@ def read_diff(project: Path, *options: str, excluded: list[str]) -> bytes:
 
 
 def _is_changed(submodule: Path) -> bool:
-    """Tell whether a submodule holds uncommitted changes or new files, whatever the user's own settings are."""
-    settled = ["--porcelain", "--untracked-files=normal", "--ignore-submodules=none"]
+    """Tell whether a submodule holds uncommitted changes or new files, whatever the user's own settings are.
+
+    What is within its own submodules is told of those.
+    """
+    settled = ["--porcelain", "--untracked-files=normal", "--ignore-submodules=all"]
     done = capture(["git", "-C", submodule, "status", *settled], purpose="Reading a submodule's changes")
     return bool(done.stdout)
 
 
 def _is_there(submodule: Path) -> bool:
     """Tell whether a submodule was fetched: without a repository of its own, git would answer for the one around."""
-    return os.path.lexists(submodule / ".git")
+    return os.path.lexists(submodule / ".git") and _ask(submodule, "rev-parse", "--git-dir") is not None
 
 
 def _address(project: Path) -> str | None:

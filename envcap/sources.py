@@ -14,8 +14,8 @@ from envcap.model.struct import Data
 from envcap.pointers import LARGEST_POINTER, fetching, pointer_of
 from envcap.repository import (
     Repository,
-    gitlinks,
     ignored_files,
+    missing_submodules,
     no_repository,
     read_diff,
     read_repository,
@@ -62,7 +62,6 @@ def list_files(project: Path, *, left_out: Sequence[str] = ()) -> SourceFiles:
     if repository is None:
         others = set(_walk(project))
     left_out = [*left_out, *_environments(others)]
-    submodules = set() if repository is None else {path for path, _ in gitlinks(project)}
     paths: list[str] = []
     left: dict[str, LeftWhy] = {}
     for path in sorted(tracked | others):
@@ -77,8 +76,8 @@ def list_files(project: Path, *, left_out: Sequence[str] = ()) -> SourceFiles:
         elif (project / path).is_file() or (project / path).is_symlink():
             paths.append(path)
             gaps += _pointer_gaps(project, path)
-        elif path in submodules:
-            gaps.append(_missing_submodule(path))
+    if repository is not None:
+        gaps += [_missing_submodule(path) for path in missing_submodules(project) if not _is_below(path, left_out)]
     untracked = [] if repository is None else [path for path in paths if path in others]
     patch = b""
     if repository is not None and repository.commit is not None:
@@ -143,7 +142,7 @@ def _pointer_gaps(project: Path, path: str) -> Iterator[Gap]:
 
 def _missing_submodule(path: str) -> Gap:
     """Tell of a folder that git lists as one entry: a submodule whose files are not there."""
-    fetch = "`git submodule update --init` fetches it"
+    fetch = "`git submodule update --init --recursive` fetches it"
     return _gap(path, "the submodule is not initialised", f"its folder is not in the image; {fetch}")
 
 

@@ -73,7 +73,7 @@ def test_submodules_are_named_with_their_commits(nested: "Project") -> None:
     moved = library.commit()
     inner.put("new.py", "NEW = 1\n")
     outer, deep = nested.capture().code.submodules
-    assert (outer.recorded, outer.checked_out, outer.changed) == (recorded, moved, True)
+    assert (outer.recorded, outer.checked_out, outer.changed) == (recorded, moved, False)
     nested.git("add", "vendor/library")
     assert nested.capture().code.submodules[0].recorded == recorded
     assert (deep.checked_out == deep.recorded, deep.changed) == (True, True)
@@ -85,6 +85,18 @@ def test_a_submodule_that_was_not_fetched_is_named(nested: "Project") -> None:
     (only,) = nested.capture().code.submodules
     assert (only.path, only.checked_out, only.changed) == ("vendor/library", None, False)
     assert only.repository == "https://git.example.org/team/library.git"
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+@pytest.mark.parametrize("path", ["vendor/library", "vendor/library/deep/inner"])
+def test_a_submodule_without_its_repository_is_a_gap(path: str, how: str, nested: "Project") -> None:
+    """As in a copy that left `.git` behind: git lists neither the folder nor what is in it."""
+    (nested.root / path / ".git").unlink()
+    if how == "broken":
+        nested.put(f"{path}/.git", "gitdir: nowhere\n")
+    captured = nested.capture()
+    assert [(gap.subject, gap.reason) for gap in captured.gaps] == [(path, "the submodule is not initialised")]
+    assert [one.path for one in captured.code.submodules if one.checked_out is None] == [path]
 
 
 def test_the_tree_of_submodules_is_taken_as_it_is_on_disk(nested: "Project") -> None:
