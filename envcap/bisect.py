@@ -20,6 +20,7 @@ from envcap.model.bisection import Answer, Attempt, Bisection
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.places import digest_cache
 from envcap.report.intention import Intention
 from envcap.trials import Trials, Tried, task_of
 from envcap.verify import chosen_gpus, require_frozen_data
@@ -57,7 +58,7 @@ def bisect(request: BisectRequest, *, environ: Mapping[str, str], tell: Tell) ->
     good, sha256 = lockfile.read(lockfile.lock_path(project, request.good))
     bad, sha256_of_bad = lockfile.read(lockfile.lock_path(project, request.bad))
     _require_searchable(request, good, bad)
-    require_frozen_data(project, good)
+    require_frozen_data(project, good, known=digest_cache(environ), tell=tell)
     plan = mixtures_of(good, bad)
     _tell_budget(request, good, plan, tell)
     with (
@@ -67,7 +68,8 @@ def bisect(request: BisectRequest, *, environ: Mapping[str, str], tell: Tell) ->
         for lock, its_sha256 in ((good, sha256), (bad, sha256_of_bad)):
             intention = Intention(verb="bisect", engine=engine.name)
             require_consent(request.consent, lock, its_sha256, intention, tell=tell)
-        task = task_of(good, project, timeout=request.timeout, gpus=chosen_gpus("auto", good))
+        gpus, apart = chosen_gpus("auto", good), engine.name != "venv"
+        task = task_of(good, project, timeout=request.timeout, gpus=gpus, apart=apart)
         trials = Trials(engine, good, sha256, project, environ, task, request.repeat)
         search = _Search(trials, plan, request, tell)
         reasons = search.why_not_searched()

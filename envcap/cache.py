@@ -12,7 +12,7 @@ from envcap.places import cache_root
 
 _DAY = 86_400  # seconds
 # Nothing else is looked at: whoever points ENVCAP_CACHE to a folder of their own keeps what is theirs.
-_PARTS = ("answers", "assembled", "files", "records", "verified")
+_PARTS = ("answers", "assembled", "digests", "files", "records", "verified")
 
 
 def look_at_cache(environ: Mapping[str, str], *, days: int | None) -> CacheContents:

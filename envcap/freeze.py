@@ -11,7 +11,7 @@ from envcap.config import Override, declare, read_configuration
 from envcap.consent import write_own
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.evaluate.collect import artifact_files
-from envcap.evaluate.environment import recordable, with_interpreter_first
+from envcap.evaluate.environment import locale_gaps, recordable, with_interpreter_first
 from envcap.evaluate.reference import portable_command, run_reference
 from envcap.evaluate.watch import watching
 from envcap.model.evaluation import Declaration, Run
@@ -21,10 +21,11 @@ from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.numerics.measure import measure_host
-from envcap.places import download_cache, lock_store
+from envcap.places import digest_cache, download_cache, lock_store
 from envcap.probe.handover import find_python, probe_host
 from envcap.project.code import capture_code, fingerprints, outputs_and_data
 from envcap.project.inputs import changed_data, measure_data
+from envcap.project.known import KnownDigests
 from envcap.requirements import relate, with_dependencies
 from envcap.store import Store
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from envcap.pins.configuration import Configuration
 
 _LARGEST_KEPT_ARTIFACT = 64 << 20  # bytes; of larger ones the lock holds the digest only
-_PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
 
 
 class FreezeRequest(Data, frozen=True, kw_only=True):
@@ -99,7 +99,8 @@ def _learn(
     from envcap.pins.declared import read_every_index
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
-    data = measure_data(project, declaration.data, store)
+    known = KnownDigests(digest_cache(environ), trusted=not request.refresh)
+    data = measure_data(project, declaration.data, store, known=known, tell=tell)
     configuration = read_every_index(Path(facts.executable), project=project, environ=environ)
     if request.offline and facts.conda is not None:
         raise WrongUsageError(
@@ -130,7 +131,7 @@ def _learn(
         observed = watch.observed()
     _require_primary(declaration, runs)
     numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
-    if changes := changed_data(project, data.inputs, store):
+    if changes := changed_data(project, data.inputs, store, known=known):
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
     around = learn_surroundings(
@@ -167,7 +168,7 @@ def _learn(
             *relations.gaps,
             *base_gaps,
             *variable_gaps,
-            *_locale_gaps(facts.system),
+            *locale_gaps(facts.system.locale),
             *captured.gaps,
             *data.gaps,
             *artifact_gaps.values(),
@@ -268,19 +269,6 @@ def _require_primary(declaration: Declaration, runs: list[Run]) -> None:
             f"The primary metric `{declaration.primary}` is not among the metrics.",
             hint=f"The evaluation gave: {', '.join(list(runs[0].metrics)[:12])}.",
         )
-
-
-def _locale_gaps(system: System) -> list[Gap]:
-    if system.locale in _PORTABLE_LOCALES:
-        return []
-    return [
-        Gap(
-            where="system.locale",
-            subject=system.locale,
-            reason="slim base images do not have it",
-            consequence="the evaluation in the image runs under C.UTF-8; sorting and number formats may differ",
-        )
-    ]
 
 
 def _keep_reference_artifacts(project: Path, declaration: Declaration, store: Store) -> dict[str, Gap]:

@@ -31,6 +31,7 @@ from envcap.model.struct import Data
 from envcap.pins.configuration import read_configuration
 from envcap.pins.os_packages import fetch_os_packages
 from envcap.pins.session import open_session
+from envcap.project.mounts import places_of
 from envcap.redact import redact_text
 from envcap.resources import template_folder
 from envcap.store import Store
@@ -100,6 +101,7 @@ def learn_surroundings(
         observed,
         declaration,
         project=project,
+        inputs=places_of(declaration.data, project),
         environment=environment.folders(),
         taken=taken,
         temporary=os.path.realpath(tempfile.gettempdir()),

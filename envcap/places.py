@@ -39,6 +39,11 @@ def context_folders(environ: Mapping[str, str]) -> Path:
     return cache_root(environ) / "contexts"
 
 
+def digest_cache(environ: Mapping[str, str]) -> Path:
+    """Give the folder of the user's cache that remembers digests of data files."""
+    return cache_root(environ) / "digests"
+
+
 def base_layout(project: Path) -> Path | None:
     """Give the folder of the base image that came in a capsule, or None where there is none."""
     folder = project / BASE_FOLDER

@@ -9,10 +9,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from envcap.model.gap import Gap
+from envcap.model.lock import LeftWhy
 from envcap.model.struct import Data
-from envcap.pointers import LARGEST_POINTER, pointer_of
-from envcap.process import capture
-from envcap.redact import redact_text, strip_credentials
+from envcap.pointers import LARGEST_POINTER, fetching, pointer_of
+from envcap.repository import (
+    Repository,
+    ignored_files,
+    missing_submodules,
+    no_repository,
+    read_diff,
+    read_repository,
+    tracked_files,
+    untracked_files,
+)
 
 LARGEST_UNTRACKED = 20 << 20  # bytes: larger ones are data, and should be declared as such
 _OWN = re.compile(r"(^|/)(\.envcap(/|$)|pylock(\.[^./]+)?\.toml$|[^/]+\.capsule$)")
@@ -25,20 +34,12 @@ _KEYS = re.compile(
 )
 
 
-class Repository(Data, frozen=True, kw_only=True):
-    """What git says of the folder. `directory` is the folder below the repository's root."""
-
-    address: str | None
-    commit: str | None
-    branch: str | None
-    directory: str
-
-
 class SourceFiles(Data, frozen=True, kw_only=True):
     """Source code as relative paths, sorted; `untracked` is the part that git does not hold."""
 
     paths: list[str]
     untracked: list[str]
+    left_out: dict[str, LeftWhy]  # with the reason; what git ignores is not among them
     repository: Repository | None
     patch: bytes  # uncommitted changes to the tracked ones among `paths`, as `git diff --binary` writes them
     gaps: list[Gap]
@@ -50,70 +51,75 @@ def list_files(project: Path, *, left_out: Sequence[str] = ()) -> SourceFiles:
     Raises NotRunError when git itself fails midway.
     """
     gaps: list[Gap] = []
-    repository = _read_repository(project, gaps)
+    repository = read_repository(project, gaps)
     tracked: set[str] = set()
     others: set[str] = set()
     if repository is not None:
-        tracked = set(_git_list(project, "--cached", "--recurse-submodules"))
-        others = set(_git_list(project, "--others", "--exclude-standard"))
+        tracked, others = set(tracked_files(project)), set(untracked_files(project))
         if not tracked and not others:
             repository = None
-            gaps.append(_no_repository("the repository around the folder ignores it"))
+            gaps.append(no_repository("the repository around the folder ignores it"))
     if repository is None:
         others = set(_walk(project))
     left_out = [*left_out, *_environments(others)]
     paths: list[str] = []
+    left: dict[str, LeftWhy] = {}
     for path in sorted(tracked | others):
         if _is_below(path, left_out) or _OWN.search(path) or _PASSING.search(path):
             continue
         if not os.path.lexists(project / path):
             continue  # deleted in the working tree: the patch says so
-        gap = _reason_to_leave(project, path, is_tracked=path in tracked)
-        if gap is not None:
+        reason = _reason_to_leave(project, path, is_tracked=path in tracked)
+        if reason is not None:
+            left[path], gap = reason
             gaps.append(gap)
         elif (project / path).is_file() or (project / path).is_symlink():
             paths.append(path)
             gaps += _pointer_gaps(project, path)
-        elif path in tracked and _is_submodule(project, path):
-            gaps.append(_missing_submodule(path))
+    if repository is not None:
+        gaps += [_missing_submodule(path) for path in missing_submodules(project) if not _is_below(path, left_out)]
     untracked = [] if repository is None else [path for path in paths if path in others]
     patch = b""
     if repository is not None and repository.commit is not None:
         patch = _read_patch(project, paths=set(paths), left_out=left_out)
-    return SourceFiles(paths=paths, untracked=untracked, repository=repository, patch=patch, gaps=gaps)
+    return SourceFiles(paths=paths, untracked=untracked, left_out=left, repository=repository, patch=patch, gaps=gaps)
 
 
-def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> Gap | None:
+def left_by_rule(project: Path, listing: SourceFiles, *, left_out: Sequence[str]) -> dict[str, LeftWhy]:
+    """Give what `list_files` never saw: what git ignores, or hidden files where there is no git; not environments.
+
+    Nor what `left_out` names, what envcap writes, and what is made anew whenever it is missing.
+    """
+    if listing.repository is None:
+        found: dict[str, LeftWhy] = dict.fromkeys(_walk_hidden(project), "hidden")
+    else:
+        found = dict.fromkeys(ignored_files(project), "ignored")
+    return {
+        path: why
+        for path, why in found.items()
+        if not _is_below(path.rstrip("/"), [*left_out])
+        and not (_OWN.search(path) or _PASSING.search(path) or is_environment(project / path))
+    }
+
+
+def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> tuple[LeftWhy, Gap] | None:
     full = project / path
-    if _KEYS.search(path):
-        return Gap(
-            where="code",
-            subject=path,
-            reason="files of this name hold secrets and are never taken along",
-            consequence="the evaluation will not find it in the image",
-        )
+    missing = "the evaluation will not find it in the image"
+    if is_secret_file(path):
+        return "secret", _gap(path, "files of this name hold secrets and are never taken along", missing)
     if path.endswith("/"):
-        return Gap(
-            where="code",
-            subject=path,
-            reason="it is a repository of its own, which the one around it does not hold",
-            consequence="the evaluation will not find it in the image; make it a submodule, or install it as a package",
-        )
+        reason = "it is a repository of its own, which the one around it does not hold"
+        return "repository", _gap(path, reason, f"{missing}; make it a submodule, or install it as a package")
     if leads_out(project, path):
-        return Gap(
-            where="code",
-            subject=path,
-            reason="the link leads out of the project",
-            consequence="the evaluation will not find it in the image; declare its target as data",
-        )
+        return "outside", _gap(path, "the link leads out of the project", f"{missing}; declare its target as data")
     if not full.is_symlink() and not is_tracked and full.is_file() and full.stat().st_size > LARGEST_UNTRACKED:
-        return Gap(
-            where="code",
-            subject=path,
-            reason=f"git does not track it and it is large ({full.stat().st_size:,} bytes)",
-            consequence="it is not in the image; if the evaluation reads it, declare it as data",
-        )
+        reason = f"git does not track it and it is large ({full.stat().st_size:,} bytes)"
+        return "large", _gap(path, reason, "it is not in the image; if the evaluation reads it, declare it as data")
     return None
+
+
+def _gap(path: str, reason: str, consequence: str) -> Gap:
+    return Gap(where="code", subject=path, reason=reason, consequence=consequence)
 
 
 def _pointer_gaps(project: Path, path: str) -> Iterator[Gap]:
@@ -127,27 +133,17 @@ def _pointer_gaps(project: Path, path: str) -> Iterator[Gap]:
     with full.open("rb") as file:
         keeper = pointer_of(file.read(size), size=size)
     if keeper is not None:
-        yield Gap(
-            where="code",
-            subject=path,
-            reason=f"it is a pointer of {keeper} whose content was not fetched",
-            consequence="the evaluation will find the pointer in the image, not the content",
+        yield _gap(
+            path,
+            f"it is a pointer of {keeper} whose content was not fetched",
+            f"the evaluation will find the pointer in the image, not the content; {fetching(keeper, path)} fetches it",
         )
-
-
-def _is_submodule(project: Path, path: str) -> bool:
-    entry = _ask_git(project, "ls-files", "--stage", "--", f":(literal){path}")
-    return entry is not None and entry.startswith("160000 ")  # gitformat-index(5): the mode of a gitlink
 
 
 def _missing_submodule(path: str) -> Gap:
     """Tell of a folder that git lists as one entry: a submodule whose files are not there."""
-    return Gap(
-        where="code",
-        subject=path,
-        reason="the submodule is not initialised",
-        consequence="its folder is not in the image; `git submodule update --init` fetches it",
-    )
+    fetch = "`git submodule update --init --recursive` fetches it"
+    return _gap(path, "the submodule is not initialised", f"its folder is not in the image; {fetch}")
 
 
 def leads_out(project: Path, path: str) -> bool:
@@ -178,57 +174,6 @@ def is_passing(path: str) -> bool:
     return _PASSING.search(path) is not None
 
 
-def _git_list(project: Path, *options: str) -> list[str]:
-    done = capture(["git", "-C", project, "ls-files", "-z", *options], purpose="Listing the project's files")
-    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
-
-
-def _ask_git(project: Path, *words: str) -> str | None:
-    done = capture(["git", "-C", project, *words], purpose="Reading the repository", check=False)
-    return done.stdout.decode(errors="replace").strip() or None if done.returncode == 0 else None
-
-
-def _read_repository(project: Path, gaps: list[Gap]) -> Repository | None:
-    try:
-        done = capture(
-            ["git", "-C", project, "rev-parse", "--show-prefix"],
-            purpose="Reading the repository",
-            check=False,
-        )
-        reason = done.stderr.decode(errors="replace").strip().splitlines()
-    except Exception as error:  # noqa: BLE001  (no git on this machine is a Gap, whatever form it takes)
-        done, reason = None, [str(error)]
-    if done is None or done.returncode != 0:
-        gaps.append(_no_repository(redact_text(reason[0]) if reason else "git gave no answer"))
-        return None
-    remote = _ask_git(project, "remote", "get-url", "origin")
-    commit = _ask_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
-    if commit is None:
-        gaps.append(
-            Gap(
-                where="code",
-                subject="commit",
-                reason="the repository has no commit yet",
-                consequence="the code is known only by the files taken along",
-            )
-        )
-    return Repository(
-        address=strip_credentials(remote) if remote else None,
-        commit=commit,
-        branch=_ask_git(project, "symbolic-ref", "--short", "--quiet", "HEAD"),
-        directory=done.stdout.decode(errors="replace").strip().rstrip("/") or ".",
-    )
-
-
-def _no_repository(reason: str) -> Gap:
-    return Gap(
-        where="code",
-        subject="repository",
-        reason=reason,
-        consequence="no commit is recorded; all plain files of the folder are taken along",
-    )
-
-
 def _read_patch(project: Path, *, paths: set[str], left_out: list[str]) -> bytes:
     """Give the uncommitted changes, but not those to files that are left out: a patch can carry a secret too.
 
@@ -236,27 +181,17 @@ def _read_patch(project: Path, *, paths: set[str], left_out: list[str]) -> bytes
     """
     excluded = [f":(exclude,literal){path}" for path in left_out]
     changed = [
-        os.fsdecode(name) for name in _diff(project, "--name-only", "-z", excluded=excluded).split(b"\0") if name
+        os.fsdecode(name) for name in read_diff(project, "--name-only", "-z", excluded=excluded).split(b"\0") if name
     ]
     excluded += [
         f":(exclude,literal){path}" for path in changed if path not in paths and not _is_plain_deletion(project, path)
     ]
-    return _diff(project, "--binary", excluded=excluded)
+    return read_diff(project, "--binary", excluded=excluded)
 
 
 def _is_plain_deletion(project: Path, path: str) -> bool:
-    has_purpose = _KEYS.search(path) or _OWN.search(path) or _PASSING.search(path)
+    has_purpose = is_secret_file(path) or _OWN.search(path) or _PASSING.search(path)
     return not has_purpose and not os.path.lexists(project / path)
-
-
-def _diff(project: Path, *options: str, excluded: list[str]) -> bytes:
-    """Give the difference to the last commit, whatever the user's own settings are."""
-    settled = ["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/"]
-    return capture(
-        ["git", "diff", "--relative", *settled, *options, "HEAD", "--", ".", *excluded],
-        cwd=project,
-        purpose="Reading uncommitted changes",
-    ).stdout
 
 
 def _walk(project: Path) -> Iterator[str]:
@@ -270,7 +205,22 @@ def _walk(project: Path) -> Iterator[str]:
                 yield (folder / name).relative_to(project).as_posix()
 
 
+def _walk_hidden(project: Path) -> Iterator[str]:
+    """Give what `_walk` leaves out for its hidden name; a folder ends in `/`."""
+    for folder_name, folders, files in os.walk(project):
+        folder = Path(folder_name)
+        below = "" if folder == project else f"{folder.relative_to(project).as_posix()}/"
+        yield from sorted(f"{below}{name}" for name in files if name.startswith(".") and not _KEYS.search(name))
+        yield from sorted(f"{below}{name}/" for name in folders if name.startswith("."))
+        folders[:] = sorted(name for name in folders if is_source_folder(folder / name))
+
+
 def is_source_folder(folder: Path) -> bool:
     """Tell whether a folder may hold source code: it is not hidden, and no environment."""
-    is_environment = (folder / "pyvenv.cfg").exists() or (folder / "conda-meta").exists()
-    return not folder.name.startswith(".") and not _PASSING.search(f"{folder.name}/") and not is_environment
+    hidden = folder.name.startswith(".")
+    return not hidden and not _PASSING.search(f"{folder.name}/") and not is_environment(folder)
+
+
+def is_environment(folder: Path) -> bool:
+    """Tell whether a folder is a Python environment: its packages are pinned."""
+    return (folder / "pyvenv.cfg").exists() or (folder / "conda-meta").exists()

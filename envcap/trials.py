@@ -19,12 +19,13 @@ from envcap.errors import NotRunError
 from envcap.inputs import written
 from envcap.judge import Returned, judge_outputs
 from envcap.model.bisection import Answer
-from envcap.model.image import Image, Mount, Outcome, Task
+from envcap.model.image import Image, Outcome, Task
 from envcap.model.lock import Lock, Package
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
 from envcap.model.verdict import Check, Verdict
 from envcap.places import lock_store
+from envcap.project.mounts import mounts_of
 from envcap.redact import redact_text
 
 FOLDER = ".envcap/bisect"  # below the project: what was tried, one small file for each mixture
@@ -122,15 +123,18 @@ class Trials(NamedTuple):
         return self.project / FOLDER / f"{self.key(packages)}.json"
 
 
-def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str] | None) -> Task:
-    """Give the evaluation as it was declared, with its data from `project` and without a network."""
+def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str] | None, apart: bool) -> Task:
+    """Give the evaluation as it was declared, with its data from `project` and without a network.
+
+    `apart` tells whether it runs apart from this machine's files.
+    """
     declaration = lock.declaration
     outputs = [] if declaration.metrics == STDOUT_JSON else [declaration.metrics]
     return Task(
         command=declaration.command,
         timeout=timeout or declaration.timeout,
         outputs=[*outputs, *declaration.artifacts],
-        mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
+        mounts=mounts_of(lock.data, project, apart=apart),
         gpus=gpus,
     )
 

@@ -31,7 +31,7 @@ from envcap.machine.gpu_libraries import with_loaded
 from envcap.model.cause import Cause, Trial
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
-from envcap.model.image import Image, Mount, Outcome, Task
+from envcap.model.image import Image, Outcome, Task
 from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
@@ -42,6 +42,8 @@ from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
+from envcap.project.known import KnownDigests
+from envcap.project.mounts import mounts_of
 from envcap.report.derivation import describe_derivation
 from envcap.report.intention import Intention
 from envcap.stress import stress
@@ -64,6 +66,7 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     explain: bool = False
     stress: bool = False
     consent: Consent = Consent()
+    known: Path | None = None  # the folder that remembers digests of data files
 
 
 def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
@@ -79,15 +82,15 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
-    require_frozen_data(project, lock)
+    require_frozen_data(project, lock, known=request.known, tell=tell)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
         require_platform(engine, lock.base.platform)
         image = _find_image(engine, request, lock, sha256)
-        task = _task(request, lock, project)
+        task = _task(request, lock, project, apart=engine.name != "venv")
         intention = Intention(verb="verify", engine=engine.name, network=request.network)
         require_consent(request.consent, lock, sha256, intention, tell=tell)
-        _show_before_running(engine, image, lock, tell)
+        _show_before_running(engine, image, lock, task, tell)
         facts = facts_of_image(engine, image, gpus=task.gpus)
         with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
             runs = [
@@ -160,9 +163,10 @@ def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple
     return with_trials(causes, trials), trials
 
 
-def require_frozen_data(project: Path, lock: Lock) -> None:
-    """Raise RefusedError unless the declared data are what was frozen."""
-    changes = changed_data(project, lock.data, lock_store(project))
+def require_frozen_data(project: Path, lock: Lock, *, known: Path | None, tell: Tell) -> None:
+    """Raise RefusedError unless the declared data are what was frozen; `known` remembers what was read before."""
+    digests = KnownDigests(known) if known is not None else None
+    changes = changed_data(project, lock.data, lock_store(project), known=digests, tell=tell)
     if changes:
         raise RefusedError(
             f"The data are not what was frozen: {'; '.join(changes[:5])}.",
@@ -194,7 +198,7 @@ def _find_image(engine: Engine, request: VerifyRequest, lock: Lock, sha256: str)
     return image
 
 
-def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -> None:
+def _show_before_running(engine: Engine, image: Image, lock: Lock, task: Task, tell: Tell) -> None:
     """Show what will run: a lock is someone else's program."""
     tell(
         Progress(
@@ -203,6 +207,10 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, tell: Tell) -
     )
     for item in lock.data:
         tell(Progress(kind="notice", text=f"it reads `{item.path}` ({item.files} files, {item.size:,} bytes)"))
+    declared = {item.path for item in lock.data}
+    for mount in task.mounts:
+        if mount.target not in declared:
+            tell(Progress(kind="notice", text=f"it reads `{mount.target}`, a link to `{mount.source}`"))
     for note in engine.not_rebuilt:
         tell(Progress(kind="notice", text=note))
 
@@ -216,14 +224,14 @@ def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | 
     return measure.read_outcome(outcome)
 
 
-def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
+def _task(request: VerifyRequest, lock: Lock, project: Path, *, apart: bool) -> Task:
     declaration = lock.declaration
     outputs = [] if declaration.metrics == STDOUT_JSON else [declaration.metrics]
     return Task(
         command=declaration.command,
         timeout=request.timeout or declaration.timeout,
         outputs=[*outputs, *declaration.artifacts],
-        mounts=[Mount(source=(project / item.path).resolve(), target=item.path) for item in lock.data],
+        mounts=mounts_of(lock.data, project, apart=apart),
         memory=request.memory,
         network=request.network,
         hook=hook_source() if lock.libraries or lock.settings else None,

@@ -22,11 +22,14 @@ from envcap.model.lock import (
     DataInput,
     Executable,
     Floor,
+    LeftOut,
     Library,
     Lock,
+    Notebook,
     OsPackage,
     OsPackages,
     Package,
+    Submodule,
     Wheel,
 )
 from envcap.model.numerics import NumericLibrary, Numerics
@@ -196,6 +199,21 @@ def sample_lock() -> Lock:
             directory="training",
             patch="d" * 64,
             untracked=["notes.txt", "new module.py"],
+            submodules=[
+                Submodule(
+                    path="vendor/library",
+                    repository="https://git.example.org/team/library.git",
+                    recorded="1" * 40,
+                    checked_out="2" * 40,
+                    changed=True,
+                ),
+                Submodule(path="vendor/unused", recorded="3" * 40),
+            ],
+            notebooks=[Notebook(path="analysis.ipynb", outputs=True), Notebook(path="plots.ipynb", outputs=False)],
+            left_out=[
+                LeftOut(why="ignored", count=7, paths=["a.log", "b.log", "build/", "c.log", "d.log", "e.log", "f.log"]),
+                LeftOut(why="secret", count=1, paths=[".env"]),
+            ],
         ),
         declaration=Declaration(
             command=["python", "evaluate.py", "--split", "test set"],
@@ -251,7 +269,7 @@ def sample_lock() -> Lock:
             Conflict(package="alpha", requirement="beta-tools>=3", installed="2.1.post1+local"),
             Conflict(package="beta-tools", requirement="gamma"),
         ],
-        data=[DataInput(path="data", size=4096, files=3, sha256="f" * 64)],
+        data=[DataInput(path="data", size=4096, files=3, sha256="f" * 64, dvc="5" * 32 + ".dir")],
         libraries=[
             Library(
                 name="libgomp.so.1",

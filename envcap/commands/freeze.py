@@ -76,7 +76,7 @@ def freeze(
         typer.Option(
             "--refresh",
             envvar="ENVCAP_REFRESH",
-            help="Ask the indexes and read every installed file again, whatever is remembered of them.",
+            help="Ask the indexes and read all installed files and data again, whatever is remembered of them.",
         ),
     ] = False,
     deep: Annotated[

@@ -92,7 +92,7 @@ def verify(
     from envcap.consent import Consent
     from envcap.errors import WrongUsageError
     from envcap.model.verdict import Verdict
-    from envcap.places import known_locks
+    from envcap.places import digest_cache, known_locks
     from envcap.report.document import judgement_document
     from envcap.report.text import describe_judgement
     from envcap.verify import VerifyRequest
@@ -113,6 +113,7 @@ def verify(
         explain=explain,
         stress=stress,
         consent=Consent(trusted=trust, ask=confirm, known=known_locks(os.environ)),
+        known=digest_cache(os.environ),
     )
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")

@@ -20,7 +20,11 @@ def contents_of_lock(lock: Lock) -> Contents:
     """Give all that a lock knows."""
     return Contents(
         areas={
-            "code": {"archive": _short(lock.code.archive), "commit": _short(lock.code.commit or "no repository")},
+            "code": {
+                "archive": _short(lock.code.archive),
+                "commit": _short(lock.code.commit or "no repository"),
+                **{f"submodule {one.path}": _short(one.checked_out or "not fetched") for one in lock.code.submodules},
+            },
             "data": {item.path: _short(item.sha256) for item in lock.data},
             "evaluation": {
                 "command": " ".join(lock.declaration.command),

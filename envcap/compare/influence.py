@@ -24,7 +24,6 @@ Rated = tuple[Influence, str]
 
 _BY_SUBJECT: dict[tuple[str, str], Rated] = {
     ("code", "archive"): ("high", "another program was run"),
-    ("code", "commit"): ("low", "the files themselves are compared as `archive`"),
     ("base", "image"): ("medium", "other system libraries"),
     ("base", "digest"): ("low", "another build of the base image"),
     ("python", "implementation"): ("high", "another interpreter"),
@@ -42,6 +41,7 @@ _BY_SUBJECT: dict[tuple[str, str], Rated] = {
     ("hardware", "driver"): ("low", "it compiles kernels that were shipped as PTX"),
 }
 _BY_AREA: dict[str, Rated] = {
+    "code": ("low", "the files themselves are compared as `archive`"),
     "data": ("high", "another input"),
     "evaluation": ("high", "another evaluation was declared"),
     "settings": ("medium", "a recorded variable"),

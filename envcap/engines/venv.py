@@ -246,6 +246,8 @@ def _link_inputs(task: Task, work: Path) -> None:
         if mount.target.startswith("/"):
             continue  # it is where it was: this engine shares the machine's file system
         link = work / mount.target
+        if os.path.lexists(link):
+            continue  # it is within an input that is linked already
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(mount.source)
 

@@ -21,10 +21,25 @@ _ALLOWED = re.compile(
     r"|CUBLASLT_[A-Z0-9_]+|LOKY_MAX_CPU_COUNT|RAYON_NUM_THREADS|SCIPY_ARRAY_API|SKLEARN_[A-Z0-9_]+"
     r"|MALLOC_[A-Z0-9_]+|GLIBC_TUNABLES"
 )
+_PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
 # They name places of one machine, or what only its driver can answer.
 _MACHINE_ONLY = re.compile(
     r".*(_HOME|_DIR|_PATH|_ROOT|_CACHE|_CACHE_DIR|_LIBRARY|_FILE)$|CUDA_VERSION|NVIDIA_(?!TF32).*"
 )
+
+
+def locale_gaps(locale: str) -> list[Gap]:
+    """Tell of a locale that the image will not have."""
+    if locale in _PORTABLE_LOCALES:
+        return []
+    return [
+        Gap(
+            where="system.locale",
+            subject=locale,
+            reason="slim base images do not have it",
+            consequence="the evaluation in the image runs under C.UTF-8; sorting and number formats may differ",
+        )
+    ]
 
 
 def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dict[str, str], list[Gap]]:

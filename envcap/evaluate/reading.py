@@ -39,15 +39,18 @@ def undeclared_data(
     declaration: Declaration,
     *,
     project: Path,
+    inputs: Collection[str],
     environment: tuple[str, ...],
     taken: Collection[str],
     temporary: str,
 ) -> list[str]:
     """List files and folders that a run read and that are neither declared nor in the archive of the code (`taken`).
 
+    `inputs` are the real paths of what is declared.
+
     Several files of one folder are named by the folder: below the project by the first one, elsewhere by the nearest.
     """
-    declared = [os.path.realpath(project / path) for path in (*declaration.data, *declaration.artifacts)]
+    declared = [*inputs, *(os.path.realpath(project / path) for path in declaration.artifacts)]
     groups: dict[str, list[str]] = defaultdict(list)
     root = os.path.realpath(project)
     for path in observed.read:
@@ -65,9 +68,10 @@ def undeclared_data(
 
 def watching_gaps(observed: Observed, declaration: Declaration, undeclared: list[str]) -> list[Gap]:
     """Turn what was seen, and what could not be seen, into gaps."""
-    gaps = [_undeclared(path, declaration) for path in undeclared[:_MOST]]
+    line = f"data = [{', '.join(_quote(item) for item in sorted({*declaration.data, *undeclared}))}]"
+    gaps = [_undeclared(path, line) for path in undeclared[:_MOST]]
     if len(undeclared) > _MOST:
-        gaps.append(_undeclared(f"{len(undeclared) - _MOST} more", declaration))
+        gaps.append(_undeclared(f"{len(undeclared) - _MOST} more", line))
     gaps += [
         Gap(
             where="evaluation.network",
@@ -97,8 +101,8 @@ def watching_gaps(observed: Observed, declaration: Declaration, undeclared: list
     return gaps
 
 
-def _undeclared(path: str, declaration: Declaration) -> Gap:
-    line = f"data = [{', '.join(_quote(item) for item in [*declaration.data, path])}]"
+def _undeclared(path: str, line: str) -> Gap:
+    """Tell of one input; `line` declares all of them, so that it is pasted once."""
     return Gap(
         where="data",
         subject=path,

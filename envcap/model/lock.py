@@ -104,6 +104,36 @@ class Base(Table, frozen=True, kw_only=True):
     platform: str = "linux/amd64"
 
 
+class Submodule(Table, frozen=True, kw_only=True):
+    """A repository within the repository: which commit belongs there, and what is there."""
+
+    path: str
+    repository: str | None = None  # credentials stripped
+    recorded: str  # the commit that belongs there, by the last commit of the repository around it, or by its index
+    checked_out: str | None = None  # None where it was not fetched
+    changed: bool = False  # it holds uncommitted changes or new files
+
+
+class Notebook(Table, frozen=True, kw_only=True):
+    """A notebook among the files. In which order its cells ran is recorded nowhere."""
+
+    path: str
+    outputs: bool | None = None  # whether it holds what cells gave; None where it cannot be read
+
+
+# Why a file of the project is not in the archive: git's ignore rules, a hidden name where there is no git, its size, a
+# name that promises a secret, a link that leads out, a repository of its own, or an evaluation that wrote it.
+LeftWhy = Literal["ignored", "hidden", "large", "secret", "outside", "repository", "written"]
+
+
+class LeftOut(Table, frozen=True, kw_only=True):
+    """Files and whole folders (with a `/` at the end) that were not taken along, for one reason."""
+
+    why: LeftWhy
+    count: int
+    paths: list[str]  # the first of them
+
+
 class Code(Table, frozen=True, kw_only=True):
     """The project's files, kept as one archive in the store."""
 
@@ -112,10 +142,14 @@ class Code(Table, frozen=True, kw_only=True):
     files: int
     repository: str | None = None  # credentials stripped
     commit: str | None = None
-    branch: str | None = None
+    branch: str | None = None  # None where there is a commit: the head is detached
+    shallow: bool = False  # the clone holds only the end of the history
     directory: str = "."  # the project below the repository's root
     patch: str | None = None  # sha256 of `git diff --binary HEAD` in the store, where tracked files were changed
     untracked: list[str] = []
+    submodules: list[Submodule] = []
+    notebooks: list[Notebook] = []
+    left_out: list[LeftOut] = []
 
 
 class DataInput(Table, frozen=True, kw_only=True):
@@ -126,6 +160,7 @@ class DataInput(Table, frozen=True, kw_only=True):
     files: int
     sha256: str
     manifest: str | None = None  # sha256 of the list of its files in the store; older locks have none
+    dvc: str | None = None  # the md5 under which DVC records it; a folder's ends in `.dir`
 
 
 class Move(Table, frozen=True, kw_only=True):

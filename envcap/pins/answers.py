@@ -7,18 +7,16 @@ or written by another process at any moment; then it is as if nothing had been s
 
 import hashlib
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from envcap.atomic import write_cached
 from envcap.model.struct import Data
 from envcap.pins.pages import Offer, Wanted
 from envcap.redact import strip_credentials
+from envcap.remembered import recall, remember
 from envcap.store import Store
 
-_DIGEST = 64  # characters of a sha256 in hex
 _SUSPICIOUS = "@?#&"  # without these and a `/t/` segment no address holds a secret
 
 
@@ -60,15 +58,11 @@ class Answers:
         Without `within` it may be of any age. None where nothing is known. An answer from the future is none: a clock
         was wrong, so its age cannot be told.
         """
-        try:
-            with open(self._path(index, release), "rb", buffering=0) as file:  # noqa: PTH123  (one for each package)
-                content = file.read()
-        except OSError:
-            return None
-        if hashlib.sha256(content[_DIGEST:]).hexdigest().encode() != content[:_DIGEST]:
+        content = recall(self._path(index, release))
+        if content is None:
             return None
         try:
-            entry = _decoder.decode(content[_DIGEST:])
+            entry = _decoder.decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None  # of another version of envcap
         if (entry.index, entry.name, entry.version) != (_public(index), release.name, release.version):
@@ -84,9 +78,7 @@ class Answers:
         if any(_holds_secret(offer.url) for offer in answer.offers):
             return
         entry = _Entry(index=_public(index), name=release.name, version=release.version, answer=answer)
-        content = msgspec.json.encode(entry)
-        with suppress(OSError):
-            write_cached(Path(self._path(index, release)), hashlib.sha256(content).hexdigest().encode() + content)
+        remember(self._path(index, release), msgspec.json.encode(entry))
 
     def _path(self, index: str, release: Wanted) -> str:
         key = f"{_public(index)}\n{release.name}\n{release.version}"

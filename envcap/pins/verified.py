@@ -8,21 +8,15 @@ or replaced by another process at any moment; then everything is read again.
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from envcap.atomic import write_cached
 from envcap.model.facts import Distribution
 from envcap.pins.claims import Claimed, Identity
 from envcap.pins.contents import Digests
+from envcap.remembered import MOMENT, recall, remember
 from envcap.store import Store
-
-_DIGEST = 64  # characters of a sha256 in hex
-# Seconds for which a file counts as just changed. More than any file system's clock is coarse; more than the half
-# minute in which Linux may still hide a second change through a memory map; some room for a file server's clock.
-_MOMENT = 60.0
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -45,9 +39,9 @@ _encoder = msgspec.msgpack.Encoder()
 class Verified:
     """The memory of one environment, below a folder of the user's cache."""
 
-    def __init__(self, folder: Path, distributions: Iterable[Distribution], *, moment: float = _MOMENT) -> None:
+    def __init__(self, folder: Path, distributions: Iterable[Distribution], *, moment: float = MOMENT) -> None:
         self._site = "\n".join(sorted({os.path.dirname(one.path) for one in distributions}))  # noqa: PTH120
-        self._file = folder / hashlib.sha256(os.fsencode(self._site)).hexdigest()
+        self._file = str(folder / hashlib.sha256(os.fsencode(self._site)).hexdigest())
         self._moment = moment
         self._held: dict[str, _Known] = {}
 
@@ -85,18 +79,14 @@ class Verified:
             content = _encoder.encode(_Kept(_FORMAT, self._site, kept))
         except UnicodeEncodeError:
             return  # a file name that is no UTF-8
-        with suppress(OSError):
-            write_cached(self._file, hashlib.sha256(content).hexdigest().encode() + content)
+        remember(self._file, content)
 
     def _read(self) -> dict[str, _Known]:
-        try:
-            content = self._file.read_bytes()
-        except OSError:
-            return {}
-        if hashlib.sha256(content[_DIGEST:]).hexdigest().encode() != content[:_DIGEST]:
+        content = recall(self._file)
+        if content is None:
             return {}
         try:
-            kept = _decoder.decode(content[_DIGEST:])
+            kept = _decoder.decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return {}  # of another version of envcap
         return kept.files if (kept.format, kept.site) == (_FORMAT, self._site) else {}

@@ -6,17 +6,22 @@ import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, cast, get_args
+
+import msgspec
 
 from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE, CODE_FOLDER, EPOCH, OWNER
-from envcap.model.lock import Code
+from envcap.model.lock import Code, LeftOut, LeftWhy
 from envcap.model.struct import Data
-from envcap.sources import SourceFiles, is_secret_file, leads_out, list_files
+from envcap.project.notebooks import find_notebooks
+from envcap.repository import head_of, read_submodules
+from envcap.sources import SourceFiles, is_secret_file, leads_out, left_by_rule, list_files
 from envcap.store import Store, file_sha256
 
+_MOST_LEFT_OUT = 20  # paths of each reason in the lock; of the rest the count
 _MOST_SOURCES, _LARGEST_SOURCE = 500, 1 << 20  # files, bytes: what can be read through in a moment
 
 
@@ -52,19 +57,28 @@ def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
 
 def capture_code(project: Path, declaration: Declaration, store: Store, *, before: Mapping[str, str]) -> Captured:
     """Archive the code into the store. Files that the runs wrote or changed since `before` are outputs, not code."""
-    listing = list_files(project, left_out=outputs_and_data(project, declaration))
+    no_code = outputs_and_data(project, declaration)
+    listing = list_files(project, left_out=no_code)
+    left = listing.left_out | left_by_rule(project, listing, left_out=no_code)
     gaps = list(listing.gaps)
     paths = []
     for path in listing.paths:
         if path in before and before[path] == _fingerprint(project / path):
             paths.append(path)
         else:
+            left[path] = "written"
             gaps.append(_written_by_the_run(path, existed=path in before))
     with store.receive(CODE_ARCHIVE) as incoming:
         with tarfile.open(fileobj=cast("BinaryIO", incoming), mode="w|", format=tarfile.GNU_FORMAT) as archive:
             _fill(archive, project, paths, folders=_output_folders(project, declaration))
-        sha256, size = incoming.sha256, incoming.size
-    return Captured(code=_describe(listing, store, paths=paths, sha256=sha256, size=size), gaps=gaps)
+        code = Code(
+            archive=incoming.sha256,
+            size=incoming.size,
+            files=len(paths),
+            notebooks=find_notebooks(project, paths),
+            left_out=_by_reason(left),
+        )
+    return Captured(code=_with_repository(code, project, listing, store, taken=set(paths)), gaps=gaps)
 
 
 def changes_since(project: Path, code: Code, store: Store) -> list[str]:
@@ -116,9 +130,17 @@ def require_frozen_code(project: Path, code: Code, store: Store) -> None:
     if changes:
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         raise RefusedError(
-            f"The code is not what was frozen: {'; '.join(changes[:5])}{more}.",
+            f"The code is not what was frozen: {'; '.join(changes[:5])}{more}.{_other_commit(project, code)}",
             hint="`envcap freeze` again if the change is meant; `--frozen-code` goes on with the code in the lock.",
         )
+
+
+def _other_commit(project: Path, code: Code) -> str:
+    """Say, for the end of a message, which commit is checked out where it is not the frozen one."""
+    now = head_of(project) if code.commit is not None else None
+    if now is None or now == code.commit:
+        return ""
+    return f" It was frozen at commit {(code.commit or '')[:12]}, and {now[:12]} is checked out."
 
 
 def _fingerprint(path: Path) -> str:
@@ -192,19 +214,29 @@ def _written_by_the_run(path: str, *, existed: bool) -> Gap:
     )
 
 
-def _describe(listing: SourceFiles, store: Store, *, paths: list[str], sha256: str, size: int) -> Code:
+def _by_reason(left: Mapping[str, LeftWhy]) -> list[LeftOut]:
+    """Give the reasons in a fixed order, each with the first of its paths."""
+    found = []
+    for why in get_args(LeftWhy):
+        paths = sorted(path for path in left if left[path] == why)
+        if paths:
+            found.append(LeftOut(why=why, count=len(paths), paths=paths[:_MOST_LEFT_OUT]))
+    return found
+
+
+def _with_repository(code: Code, project: Path, listing: SourceFiles, store: Store, *, taken: set[str]) -> Code:
+    """Add what git says of the files that were taken; nothing where there is no git."""
     repository = listing.repository
     if repository is None:
-        return Code(archive=sha256, size=size, files=len(paths))
-    taken = set(paths)
-    return Code(
-        archive=sha256,
-        size=size,
-        files=len(paths),
+        return code
+    return msgspec.structs.replace(
+        code,
         repository=repository.address,
         commit=repository.commit,
         branch=repository.branch,
+        shallow=repository.shallow,
         directory=repository.directory,
         patch=store.add_bytes(listing.patch, CHANGES_PATCH) if listing.patch else None,
         untracked=[path for path in listing.untracked if path in taken],
+        submodules=read_submodules(project),
     )

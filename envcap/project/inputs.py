@@ -2,23 +2,27 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.gap import Gap
 from envcap.model.lock import DataInput
+from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.pointers import is_annex_link, pointer_of
-from envcap.project.digests import Digests, read_digests
+from envcap.pointers import fetching, is_annex_link
+from envcap.project.digests import Digests, Identity, identity_of, read_digests
+from envcap.project.dvc import DvcOutputs
+from envcap.project.known import KnownDigests
 from envcap.project.manifest import MANIFEST, DataFile, dump_manifest, parse_manifest, tell_changes
+from envcap.project.mounts import link_gaps
 from envcap.store import Store
 
 _MOST_TEXT = 8 << 20  # bytes of a whole input: sorting lines takes fifty times as long as sha256 does
+_LONG = 256 << 20  # bytes whose reading takes long enough to be told
 _READERS = 4  # hashing releases the interpreter lock; cold reads gain from several readers
 
 
@@ -35,19 +39,29 @@ class _Measured(Data, frozen=True, kw_only=True):
     gaps: list[Gap]
 
 
-def measure_data(project: Path, paths: list[str], store: Store) -> MeasuredData:
-    """Measure each declared input and keep the list of its files in the store.
+def measure_data(
+    project: Path, paths: list[str], store: Store, *, known: KnownDigests | None = None, tell: Tell = say_nothing
+) -> MeasuredData:
+    """Measure each declared input and keep the list of its files in the store; files in `known` are not read again.
 
     Raises WrongUsageError for one that is not there or leaves the project by `..`, NotRunError for a file that
     cannot be read or changes while it is read.
     """
-    measured = [_measure(project, path) for path in paths]
+    measured = [_measure(project, path, known=known, tell=tell) for path in paths]
     for one in measured:
         store.add_bytes(dump_manifest(one.files), MANIFEST)
-    return MeasuredData(inputs=[one.input for one in measured], gaps=[gap for one in measured for gap in one.gaps])
+    gaps = [gap for one in measured for gap in one.gaps]
+    return MeasuredData(inputs=[one.input for one in measured], gaps=gaps + list(link_gaps(project, paths)))
 
 
-def changed_data(project: Path, data: list[DataInput], store: Store) -> list[str]:
+def changed_data(
+    project: Path,
+    data: list[DataInput],
+    store: Store,
+    *,
+    known: KnownDigests | None = None,
+    tell: Tell = say_nothing,
+) -> list[str]:
     """Tell in words which inputs are not what was frozen, with their files where the store has the list of them.
 
     Empty where all are. Raises NotRunError for a file that cannot be read or changes while it is read.
@@ -55,9 +69,10 @@ def changed_data(project: Path, data: list[DataInput], store: Store) -> list[str
     changes = []
     for frozen in data:
         try:
-            measured = _measure(project, frozen.path)
+            measured = _measure(project, frozen.path, known=known, tell=tell)
         except WrongUsageError:
-            changes.append(f"`{frozen.path}` is not there")
+            fetch = DvcOutputs(project, frozen.path).fetching
+            changes.append(f"`{frozen.path}` is not there" + (f"; {fetch} fetches it" if fetch else ""))
             continue
         now = measured.input
         if (now.sha256, now.files, now.size) != (frozen.sha256, frozen.files, frozen.size):
@@ -80,7 +95,33 @@ def _changed_files(frozen: DataInput, now: list[DataFile], store: Store) -> list
         return []
 
 
-def _measure(project: Path, path: str) -> _Measured:
+def _measure(project: Path, path: str, *, known: KnownDigests | None, tell: Tell) -> _Measured:
+    dvc = DvcOutputs(project, path)
+    root = _require_there(project, path, dvc)
+    gaps: list[Gap] = []
+    paths = sorted(_files_below(root, path, gaps)) if root.is_dir() else [root]
+    gaps += dvc.gaps(paths)
+    files: list[DataFile] = []
+    digest = hashlib.sha256()
+    for file, read in zip(paths, _read_all(root, paths, path=path, known=known, tell=tell), strict=True):
+        name = file.relative_to(root).as_posix() if file != root else ""
+        # In the order of the paths' parts, as older locks have it.
+        digest.update(os.fsencode(name) + b"\0" + read.sha256.encode() + b"\n")
+        files.append(DataFile(path=name, size=read.size, sha256=read.sha256, lines=read.lines))
+        gaps += _pointer_gaps(Path(path, name).as_posix(), read)
+    measured = DataInput(
+        path=path,
+        size=sum(file.size for file in files),
+        files=len(files),
+        sha256=digest.hexdigest(),
+        manifest=hashlib.sha256(dump_manifest(files)).hexdigest(),
+        dvc=dvc.md5,
+    )
+    return _Measured(input=measured, files=files, gaps=gaps)
+
+
+def _require_there(project: Path, path: str, dvc: DvcOutputs) -> Path:
+    """Give the place of an input."""
     root = project / path
     if ".." in Path(path).parts:
         raise WrongUsageError(
@@ -90,44 +131,51 @@ def _measure(project: Path, path: str) -> _Measured:
     if not root.exists():
         raise WrongUsageError(
             f"The declared data `{path}` is not there.",
-            hint="Correct `data` in the configuration, or fetch it first.",
+            hint=f"DVC knows it, and {dvc.fetching} fetches it."
+            if dvc.fetching
+            else "Correct `data` in the configuration, or fetch it first.",
         )
-    gaps: list[Gap] = []
-    paths = sorted(_files_below(root, path, gaps)) if root.is_dir() else [root]
-    files: list[DataFile] = []
-    digest = hashlib.sha256()
-    read_file = partial(read_digests, with_lines=_size_of(paths) <= _MOST_TEXT)
+    return root
+
+
+def _read_all(root: Path, paths: list[Path], *, path: str, known: KnownDigests | None, tell: Tell) -> Iterator[Digests]:
+    """Give the digests of all files of an input in their order; what is known and did not change is not read."""
+    looked_at = time.time()
+    now = [_look(file) for file in paths]
+    with_lines = sum(one[-1] for one in now if one) <= _MOST_TEXT
+    real = root.resolve()
+    held = known.recall(real, with_lines=with_lines) if known is not None else {}
+    unread = sum(one[-1] for one in now if one and one not in held)
+    if unread >= _LONG:
+        tell(Progress(kind="step", text=f"reading the data `{path}` ({unread / 1e9:.1f} GB)"))
+
+    def read(file: Path, identity: Identity | None) -> Digests:
+        there = held.get(identity) if identity is not None else None
+        return there or read_digests(file, with_lines=with_lines)
+
+    found = []
     with ThreadPoolExecutor(_READERS) as readers:
-        for file, read in zip(paths, readers.map(read_file, paths), strict=True):
-            name = file.relative_to(root).as_posix() if file != root else ""
-            # In the order of the paths' parts, as older locks have it.
-            digest.update(os.fsencode(name) + b"\0" + read.sha256.encode() + b"\n")
-            files.append(DataFile(path=name, size=read.size, sha256=read.sha256, lines=read.lines))
-            gaps += _pointer_gaps(Path(path, name).as_posix(), read)
-    measured = DataInput(
-        path=path,
-        size=sum(file.size for file in files),
-        files=len(files),
-        sha256=digest.hexdigest(),
-        manifest=hashlib.sha256(dump_manifest(files)).hexdigest(),
-    )
-    return _Measured(input=measured, files=files, gaps=gaps)
+        for one in readers.map(read, paths, now):
+            found.append(one)
+            yield one
+    if known is not None and (unread or len(held) != len(found)):
+        known.remember(real, found, with_lines=with_lines, looked_at=looked_at)
 
 
-def _size_of(paths: list[Path]) -> int:
-    """Give the bytes of all files together; one that is gone by now counts nothing, its reading will tell."""
-    size = 0
-    for path in paths:
-        with suppress(OSError):
-            size += path.stat().st_size
-    return size
+def _look(path: Path) -> Identity | None:
+    """Give what a file is now; one that is gone by now is none, its reading will tell."""
+    try:
+        return identity_of(path.stat())
+    except OSError:
+        return None
 
 
 def _pointer_gaps(subject: str, read: Digests) -> Iterator[Gap]:
-    keeper = pointer_of(read.head, size=read.size)
-    if keeper is not None:
+    if read.pointer is not None:
         yield _gap(
-            subject, f"it is a pointer of {keeper} whose content was not fetched", "only the pointer is recorded"
+            subject,
+            f"it is a pointer of {read.pointer} whose content was not fetched",
+            f"only the pointer is recorded; {fetching(read.pointer, subject)} fetches the content",
         )
 
 
@@ -158,13 +206,15 @@ def _refuse_folder(error: OSError) -> NoReturn:
 
 def _left_out(path: Path, subject: str) -> Gap:
     """Say why something that a folder lists cannot be measured."""
+    consequence = "it is not part of the recorded data; a change of it is not seen"
     if path.is_symlink() and is_annex_link(str(path.readlink())):
         reason = "git-annex has not fetched its content"
+        consequence += f"; {fetching('git-annex', subject)} fetches it"
     elif path.is_symlink():
         reason = "the link leads nowhere, or to no plain file"
     else:
         reason = "it is a socket, a pipe or a device"
-    return _gap(subject, reason, "it is not part of the recorded data; a change of it is not seen")
+    return _gap(subject, reason, consequence)
 
 
 def _gap(subject: str, reason: str, consequence: str) -> Gap:

@@ -7,9 +7,10 @@ from pathlib import Path
 from envcap.model.gap import Gap
 from envcap.model.image import Context, Image, Layer
 from envcap.model.layout import CODE_ARCHIVE
-from envcap.model.lock import Base, Code, Lock, Package
+from envcap.model.lock import Base, Lock, Package
 from envcap.model.numerics import Numerics
 from envcap.model.verdict import Check, Judgement
+from envcap.report.code import code_lines, data_line, submodule_table
 from envcap.report.derivation import derivation_lines
 from envcap.report.layers import layer_lines
 from envcap.report.machine import around_lines, around_tables
@@ -37,7 +38,7 @@ def describe_show(lock: Lock, path: Path, sha256: str, *, as_tree: bool) -> str:
         if as_tree
         else table_lines(("package", "version", "origin", "why it is there"), package_rows(lock))
     )
-    return _text([*_summary(lock, path, sha256), "", *packages, *around_tables(lock)])
+    return _text([*_summary(lock, path, sha256), "", *packages, *submodule_table(lock.code), *around_tables(lock)])
 
 
 def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
@@ -50,9 +51,9 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
         "hardware": ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]),
         "numerics": _numerics(lock.numerics),
         "base": _base(lock.base),
-        "code": _code(lock.code),
+        **code_lines(lock.code),
         **around_lines(lock),
-        "data": "; ".join(f"{item.path} ({item.files} files, {item.size:,} bytes)" for item in lock.data) or "none",
+        "data": data_line(lock.data),
         "runs": _runs(lock),
     }
     return [
@@ -200,17 +201,6 @@ def _numerics(numerics: Numerics) -> str:
         for one in numerics.libraries
     ]
     return "; ".join([f"{len(numerics.operations)} operations fingerprinted", *libraries])
-
-
-def _code(code: Code) -> str:
-    parts = [f"{code.files} files"]
-    if code.commit:
-        parts.append(f"commit {code.commit[:12]}")
-    if code.patch:
-        parts.append("uncommitted changes")
-    if code.untracked:
-        parts.append(f"{len(code.untracked)} untracked")
-    return ", ".join(parts)
 
 
 def _runs(lock: Lock) -> str:

@@ -12,6 +12,7 @@ from envcap.config import check_declaration
 from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Run, output_names
 from envcap.model.lock import Lock, Package
+from envcap.trust.code import complaints_about_code
 from envcap.trust.conda import complaints_about_conda
 from envcap.trust.forms import (
     DIGEST,
@@ -49,6 +50,7 @@ def _complaints(lock: Lock) -> Iterator[str]:
         yield from complaints_about_forms(what, [(DIGEST, digest, "sha256")])
     yield from _complaints_about_packages(lock.packages)
     yield from complaints_about_machine(lock)
+    yield from complaints_about_code(lock)
     yield from complaints_about_conda(lock)
     yield from _complaints_about_variables(lock.system.environment)
     yield from _complaints_about_runs(lock.runs)

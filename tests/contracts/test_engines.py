@@ -199,6 +199,19 @@ def test_reads_data_where_the_evaluation_expects_them(engine: Engine, image: Ima
     assert (data / "input.txt").read_text() == "precious"
 
 
+def test_reads_what_links_in_data_lead_to(engine: Engine, image: Image, tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "input.txt").write_text("precious")
+    (data / "folder").symlink_to(elsewhere)
+    (data / "input.txt").symlink_to("../elsewhere/input.txt")
+    targets = {"data": data, "data/folder": elsewhere, "data/input.txt": elsewhere / "input.txt"}
+    mounts = [Mount(source=source, target=target) for target, source in targets.items()]
+    outcome = run(engine, image, "data", tmp_path / "results", mounts=mounts)
+    assert outcome.stdout == "precious\n", outcome.tail
+
+
 def test_lays_further_files_into_the_working_directory(engine: Engine, image: Image, tmp_path: Path) -> None:
     task = Task(command=["python", "further.py"], files={"further.py": b"print('laid in')"}, timeout=60)
     assert engine.run(image, task, results=tmp_path, tell=say_nothing).stdout == "laid in\n"

@@ -135,12 +135,18 @@ def test_undeclared_data_is_offered_with_the_line_to_paste(tmp_path: Path) -> No
     read = [str(path) for path in sorted(project.rglob("*")) if path.is_file()] + [str(project / "gone")]
     observed = Observed(read=read, watched=True)
     found = undeclared_data(
-        observed, declaration, project=project, environment=(), taken={"evaluate.py"}, temporary="/scratch"
+        observed,
+        declaration,
+        project=project,
+        inputs=[str(project / "data")],
+        environment=(),
+        taken={"evaluate.py"},
+        temporary="/scratch",
     )
     assert found == ["extra", "single.bin"]
     gaps = watching_gaps(observed, declaration, found)
     assert [gap.subject for gap in gaps] == ["extra", "single.bin"]
-    assert gaps[0].consequence.endswith('put: data = ["data", "extra"]')
+    assert gaps[0].consequence.endswith('put: data = ["data", "extra", "single.bin"]')
 
 
 def test_what_could_not_be_watched_is_a_gap() -> None:

@@ -123,16 +123,25 @@ def test_a_changed_result_is_different(small: Any, engine_state: Any) -> None:
     assert engine_state.left_since(before) == set()
 
 
-def test_inside_there_is_no_way_out(small: Any) -> None:
-    """No network, no capabilities, a read-only root, a plain user, none of the host's variables; data read-only."""
+def test_inside_there_is_no_way_out(small: Any, tmp_path: Path) -> None:
+    """No network, no capabilities, a read-only root, a plain user, none of the host's variables; data read-only.
+
+    What links in the data lead to is there, at whatever place of the host it lies, and read-only too.
+    """
     (small.project / "data").mkdir()
     (small.project / "data" / "input.txt").write_text("precious")
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "one.txt").write_text("1")
+    (small.project / "data" / "relative").symlink_to("../../shared")
+    (small.project / "data" / "absolute.txt").symlink_to(shared / "one.txt")
     (small.project / "evaluate.py").write_text(PRISON)
     small.environ["OF_THE_HOST"] = "canary"
     small.ok("freeze", "--data", "data", "--", "python", "evaluate.py")
     small.ok("build", "--engine", "docker")
-    verified = small("verify", "--engine", "docker", "--json").document
-    observed = {check["name"]: check["observed"] for check in verified["checks"] if check["kind"] == "metric"}
+    result = small("verify", "--engine", "docker", "--json")
+    checks = result.document["checks"]
+    observed = {check["name"]: check["observed"] for check in checks if check["kind"] == "metric"}
     assert observed == {
         "network": "'unreachable'",
         "root": "'read-only'",
@@ -142,7 +151,10 @@ def test_inside_there_is_no_way_out(small: Any) -> None:
         "capabilities": "'0000000000000000'",
         "privileges": "'1'",
         "secret": "'absent'",
+        "linked": "'11'",
+        "linked folder": "'read-only'",
     }
+    assert f"it reads `data/relative`, a link to `{shared}`" in result.err
 
 
 PRISON = """\
@@ -165,8 +177,11 @@ answers = {
     "capabilities": status["CapEff"],
     "privileges": status["NoNewPrivs"],
     "secret": os.environ.get("OF_THE_HOST", "absent"),
+    "linked": pathlib.Path("data/relative/one.txt").read_text() + pathlib.Path("data/absolute.txt").read_text(),
+    "linked folder": attempt(lambda: pathlib.Path("data/relative/new").touch(), "writable", "read-only"),
 }
 pathlib.Path("data/new").unlink(missing_ok=True) if os.getuid() == 0 else None
+pathlib.Path("data/relative/new").unlink(missing_ok=True) if os.getuid() == 0 else None
 pathlib.Path("/opt/new").unlink(missing_ok=True) if os.getuid() == 0 else None
 pathlib.Path("metrics.json").write_text(json.dumps(answers))
 pathlib.Path("table.csv").write_text("a\\n1\\n")

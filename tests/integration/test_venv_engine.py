@@ -1,5 +1,6 @@
 """The main job where no container engine runs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,16 @@ def test_the_number_comes_back_and_the_verdict_says_what_was_not_rebuilt(digits:
     assert "`evaluate.py` was changed" in refused.err
 
 
-def test_data_that_changed_are_refused(small: Any) -> None:
+def test_data_that_changed_are_refused(small: Any, tmp_path: Path) -> None:
+    """One input lies within another, and a link leads out of both: the engine lays them where they were."""
     (small.project / "data").mkdir()
     (small.project / "data" / "rows.csv").write_text("1\n2\n")
     (small.project / "data" / "broken").symlink_to("nowhere")
-    small.ok("freeze", "--data", "data")
+    (tmp_path / "outside.csv").write_text("3\n")
+    (small.project / "data" / "linked.csv").symlink_to(tmp_path / "outside.csv")
+    program = small.project / "evaluate.py"
+    program.write_text(program.read_text() + "assert pathlib.Path('data/linked.csv').read_text() == '3\\n'\n")
+    small.ok("freeze", "--data", "data", "--data", "data/rows.csv")
     assert "data/broken" in small.ok("show").out
     small.ok("build", "--engine", "venv")
     assert small("verify", "--engine", "venv").code == 0
