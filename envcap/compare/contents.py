@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from envcap.model.facts import Facts, Hardware, Interpreter, System
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Toolkit
 from envcap.model.struct import Data
 
 _SHOWN = 12  # characters of a digest that tell two files apart
@@ -29,7 +29,11 @@ def contents_of_lock(lock: Lock) -> Contents:
             "packages": {package.name: package.version for package in lock.packages},
             "files": {package.name: _short(package.wheel.sha256) for package in lock.packages},
             "conda": {one.name: f"{one.version} {one.build}" for one in lock.conda},
-            "base": {"image": lock.base.reference, "digest": _short((lock.base.digest or "").partition(":")[2])},
+            "base": {
+                "image": lock.base.reference,
+                "digest": _short((lock.base.digest or "").partition(":")[2]),
+                **_toolkit(lock.toolkit),
+            },
             **_machine(lock.python, lock.system, lock.hardware, lock.system.environment),
         }
     )
@@ -79,6 +83,15 @@ def _machine(
             "compute capability": ", ".join(sorted({gpu.compute_capability for gpu in hardware.gpus})) or "none",
             "driver": hardware.driver or "none",
         },
+    }
+
+
+def _toolkit(toolkit: Toolkit | None) -> dict[str, str]:
+    if toolkit is None:
+        return {}
+    return {
+        "CUDA image": toolkit.image.reference,
+        "CUDA image digest": _short((toolkit.image.digest or "").partition(":")[2]),
     }
 
 

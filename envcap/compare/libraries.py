@@ -8,7 +8,9 @@ from envcap.model.verdict import Finding
 
 # Up to the first number after `.so`: what stays the same when a library gets a new minor version.
 _STEM = re.compile(r"(?:.*/)?(?P<stem>[^/]+?\.so(?:\.[0-9]+)?)[^/]*")
-_SYSTEM = re.compile(r"/(usr/)?lib(32|64|x32)?/(?!python3[.0-9]*/)")  # an interpreter's own modules are its affair
+_SYSTEM = re.compile(
+    r"/(usr/)?lib(32|64|x32)?/(?!python3[.0-9]*/)|/usr/local/cuda-[0-9.]+/"
+)  # an interpreter's own modules are its affair
 
 
 def compare_libraries(lock: Lock, *, loaded: Iterable[str], versions: Mapping[str, str] | None) -> list[Finding]:
@@ -42,9 +44,12 @@ def _is_for_python(item: Library, programs: set[str]) -> bool:
 
 def _compare_versions(lock: Lock, versions: Mapping[str, str]) -> list[Finding]:
     frozen: dict[str, str] = {}
+    copied = lock.toolkit.libraries if lock.toolkit is not None else []  # these have no package inside
     owned: list[Library | Executable] = [*lock.executables, *lock.libraries]
     for item in owned:
-        if item.package is not None and item.version is not None and not getattr(item, "interpreter", False):
+        if isinstance(item, Library) and (item.interpreter or item.name in copied):
+            continue
+        if item.package is not None and item.version is not None:
             frozen[item.package] = item.version
     return [
         Finding(where="os-packages", subject=name, frozen=version, observed=versions.get(name, "missing"))
