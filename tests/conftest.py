@@ -24,6 +24,7 @@ from envcap.model.lock import (
     OsPackage,
     OsPackages,
     Package,
+    Toolkit,
     Wheel,
 )
 from envcap.model.numerics import NumericLibrary, Numerics
@@ -265,3 +266,15 @@ def sample_lock() -> Lock:
             )
         ],
     )
+
+
+@pytest.fixture(scope="session")
+def toolkit() -> Toolkit:
+    """Give what a lock says of a CUDA of the system; the sample lock has none."""
+    image = Base(
+        reference="nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04",
+        digest="sha256:" + "5" * 64,
+        media_type="application/vnd.oci.image.index.v1+json",
+        manifest_digest="sha256:" + "6" * 64,
+    )
+    return Toolkit(release="12.8", image=image, libraries=["libcudart.so.12", "libcudnn.so.9"])

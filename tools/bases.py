@@ -45,9 +45,9 @@ class Registry:
         self._session = session
         self._login = auth.load_config().resolve_authconfig(host)
 
-    def tags(self) -> Iterator[str]:
-        """Give every tag, page after page."""
-        address: str | None = f"{self._address}/tags/list?n=500"
+    def tags(self, *, page: int = 500) -> Iterator[str]:
+        """Give every tag; `page` is how many the registry is asked for at a time."""
+        address: str | None = f"{self._address}/tags/list?n={page}"
         while address is not None:
             answer = self._get(address)
             yield from answer.json().get("tags") or []
