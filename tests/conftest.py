@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -278,3 +279,13 @@ def toolkit() -> Toolkit:
         manifest_digest="sha256:" + "6" * 64,
     )
     return Toolkit(release="12.8", image=image, libraries=["libcudart.so.12", "libcudnn.so.9"])
+
+
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a library that answers as NVML does on a machine with an H100."""
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).with_name("nvml.c")
+    command = ["cc", "-shared", "-fPIC", "-w", "-o", str(folder / "libnvidia-ml.so.1"), str(source)]
+    subprocess.run(command, check=True)
+    return folder
