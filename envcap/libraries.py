@@ -94,7 +94,7 @@ def learn_surroundings(
     sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.loaded()}
     libraries = list_libraries(needs, owner=owner, installed=installed, sonames=sonames)
     executables = list_executables(needs, owner=owner, installed=installed)
-    toolkit, toolkit_gaps = (None, []) if own_base else _toolkit(libraries, base, offline=offline)
+    toolkit, toolkit_gaps = (None, []) if own_base else _toolkit(libraries, static.provided, base, offline=offline)
     links = {owner[link]: name for link, name in needs.links.items() if owner.get(link) in installed}
     wanted, unowned = _wanted(libraries, executables, links, toolkit)
     inside = _read_base(base, facts.system) if installed else None
@@ -136,9 +136,11 @@ def _owners(needs: Needs) -> tuple[dict[str, str], dict[str, Installed]]:
     return ask_rpm(needs.paths())
 
 
-def _toolkit(libraries: list[Library], base: Base, *, offline: bool) -> tuple[Toolkit | None, list[Gap]]:
+def _toolkit(
+    libraries: list[Library], provided: Collection[str], base: Base, *, offline: bool
+) -> tuple[Toolkit | None, list[Gap]]:
     """Give NVIDIA's image for the CUDA of the system that is in use; None where none is, or none is known."""
-    used, gaps = used_toolkit(libraries)
+    used, gaps = used_toolkit(libraries, provided=provided)
     if used is None:
         return None, gaps
     toolkit, more = resolve_toolkit(

@@ -1,7 +1,7 @@
 """Which CUDA of the system an environment uses: the libraries of a toolkit that lies outside of it. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from envcap.model.gap import Gap
 from envcap.model.lock import Library
@@ -30,12 +30,14 @@ class Used(Data, frozen=True, kw_only=True):
     cudnn: str | None = None
 
 
-def used_toolkit(libraries: Iterable[Library]) -> tuple[Used | None, list[Gap]]:
+def used_toolkit(libraries: Iterable[Library], *, provided: Collection[str] = ()) -> tuple[Used | None, list[Gap]]:
     """Tell which toolkit of the system was linked to or loaded, None without one or where it is not clear.
 
-    That, and libraries of it that NVIDIA's images do not hold, is a Gap.
+    That, and libraries of it that NVIDIA's images do not hold, is a Gap. `provided` are the names of libraries that the
+    environment has itself: what only links to one of these gets the environment's, as torch loads it beforehand.
     """
-    used = [item for item in libraries if item.seen != "absent" and _is_of_toolkit(item)]
+    proven = [item for item in libraries if item.seen in {"loaded", "both"} or item.name not in provided]
+    used = [item for item in proven if item.seen != "absent" and _is_of_toolkit(item)]
     held = [item for item in used if _HELD.fullmatch(item.name)]
     gaps = [_elsewhere(item) for item in used if item not in held]
     if not held:

@@ -50,6 +50,13 @@ def test_the_toolkit_in_use(libraries: list[Library], expected: Used | None) -> 
     assert used_toolkit(libraries) == (expected, [])
 
 
+def test_a_copy_of_the_environments_own_comes_first() -> None:
+    linked = Library(name="libcudart.so.12", path=f"{TARGET}/libcudart.so.12.8.90", seen="linked")
+    assert used_toolkit([linked], provided={"libcudart.so.12"}) == (None, [])
+    assert used_toolkit([linked], provided={"libcudnn.so.9"}) == (used("12.8", "libcudart.so.12"), [])
+    assert used_toolkit([CUDART], provided={"libcudart.so.12"}) == (used("12.8", "libcudart.so.12"), [])  # loaded
+
+
 def test_two_releases_are_not_clear() -> None:
     older = library("libcufft.so.10", "/usr/local/cuda-11.8/lib64/libcufft.so.10.9")
     found, (gap,) = used_toolkit([CUDART, older])
@@ -109,7 +116,9 @@ def test_an_extension_that_links_to_a_toolkit(tmp_path: Path) -> None:
     environment = Environment(
         executable="/bin/true", prefix=str(tmp_path / "env"), base_prefix="/usr", paths=[str(site)]
     )
-    linked = [item for item in read_static(environment, environ={}).libraries if item.path == str(real)]
+    static = read_static(environment, environ={})
+    assert static.provided >= {module.name}
+    linked = [item for item in static.libraries if item.path == str(real)]
     libraries = [Library(name=item.name, path=item.path, seen="linked", needed_by=item.needed_by) for item in linked]
     assert libraries[0].needed_by == [module.name]
     assert used_toolkit(libraries) == (used("12.8", "libcudart.so.12"), [])
