@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from envcap.model.facts import Gpu, Hardware
-from envcap.model.lock import Lock, Package
+from envcap.model.lock import CondaPackage, Lock, Package
 from envcap.model.struct import Data
 from envcap.resources import template_folder
 
@@ -17,6 +17,8 @@ else:
     import tomli as tomllib
 
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu[0-9]+)?")
+# conda's packages whose version is that of CUDA.
+_CONDA = {"cuda-version", "cudatoolkit", "cuda-cudart"}
 # The large ones, as NVIDIA calls them.
 _LIBRARIES = {"cublas", "cudnn", "cufft", "cufile", "curand", "cusolver", "cusparse", "cusparselt", "nccl", "nvjitlink"}
 _LIBRARY = re.compile(r"(nvidia-|lib|cuda-)?(?P<library>[a-z]+)(-cu[0-9]+)?")
@@ -35,11 +37,19 @@ class Stack(Data, frozen=True, kw_only=True):
 
 
 def stack_of(lock: Lock) -> Stack | None:
-    """Give the CUDA of a locked environment: its packages' own, else the system's. None without."""
-    stack = cuda_of(lock.packages)
+    """Give the CUDA of a locked environment: its packages' own, pip's or conda's, else the system's. None without."""
+    stack = cuda_of(lock.packages) or _cuda_of_conda(lock.conda)
     if stack is None and lock.toolkit is not None:
         return Stack(cuda=lock.toolkit.release, told_by="the system's toolkit")
     return stack
+
+
+def _cuda_of_conda(packages: Iterable[CondaPackage]) -> Stack | None:
+    for package in packages:
+        if package.name in _CONDA and len(numbers(package.version)) > 1:
+            major, minor = numbers(package.version)[:2]
+            return Stack(cuda=f"{major}.{minor}", told_by=f"{package.name} {package.version}")
+    return None
 
 
 def cuda_of(packages: Iterable[Package]) -> Stack | None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from envcap.cuda import Stack, complaints, cuda_of, stack_of
 from envcap.model.facts import Gpu, Hardware
-from envcap.model.lock import Base, Lock, Package, Toolkit, Wheel
+from envcap.model.lock import Base, CondaPackage, Lock, Package, Toolkit, Wheel
 
 replace = msgspec.structs.replace
 
@@ -48,6 +48,23 @@ def test_the_system_tells_where_the_packages_do_not(sample_lock: Lock) -> None:
     wheels = stack_of(replace(of_system, packages=[package("nvidia-cuda-runtime-cu12", "12.6.77")]))
     assert wheels is not None
     assert wheels.cuda == "12.6"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "cuda"),
+    [
+        ("cuda-version", "12.8", "12.8"),
+        ("cudatoolkit", "11.8.0", "11.8"),
+        ("cuda-cudart", "12.4.127", "12.4"),
+        ("cuda-version", "12", None),
+        ("cuda-nvcc-tools", "12.4.127", None),
+        ("zlib", "1.3.1", None),
+    ],
+)
+def test_the_cuda_of_conda_packages(name: str, version: str, cuda: str | None, sample_lock: Lock) -> None:
+    one = CondaPackage(name=name, version=version, build="0", subdir="linux-64", channel="x", file="x", sha256="0" * 64)
+    stack = stack_of(replace(sample_lock, conda=[one]))
+    assert (stack.cuda if stack else None) == cuda
 
 
 @pytest.mark.parametrize(

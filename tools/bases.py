@@ -142,7 +142,7 @@ def main(words: list[str]) -> int:
     """Refresh the table; give the exit code: 0, or 3 where nothing was written."""
     parser = argparse.ArgumentParser(prog="make bases", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repository", help="where the images are, if not where the table says")
-    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--table", type=Path, default=TABLE, help="the file to write, by default envcap's own")
     parser.add_argument("--fewer", action="store_true", help="take it even where far fewer images are found")
     chosen = parser.parse_args(words)
     table = read_table(chosen.table)

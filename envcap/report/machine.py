@@ -1,6 +1,6 @@
 """What a lock says of the machine around the packages, as lines and tables. Model in, strings out."""
 
-from envcap.cuda import cuda_of
+from envcap.cuda import stack_of
 from envcap.model.lock import Executable, Library, Lock
 from envcap.report.table import table_lines
 
@@ -37,7 +37,7 @@ def _cuda(lock: Lock) -> dict[str, str]:
         names, image = ", ".join(toolkit.libraries), toolkit.image
         source = f"{image.reference}@{(image.digest or '')[:19]}…"
         return {"cuda": f"{toolkit.release} of the system is used: {names}, which the image takes from {source}"}
-    stack = cuda_of(lock.packages)
+    stack = stack_of(lock)
     return {"cuda": f"{stack.cuda}, which the packages bring along ({stack.told_by})"} if stack is not None else {}
 
 

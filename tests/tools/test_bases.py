@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +150,27 @@ def test_a_registry_that_does_not_answer_changes_nothing(tmp_path: Path, capsys:
     assert main(["--table", str(table), "--repository", "127.0.0.1:9/nvidia/cuda"]) == 3
     assert "The table stays as it was" in capsys.readouterr().err
     assert table.read_bytes() == TABLE.read_bytes()
+
+
+class Leading(BaseHTTPRequestHandler):
+    """Answers as a registry whose list goes on at another one."""
+
+    def do_GET(self) -> None:  # noqa: N802  (a name of the standard library)
+        content = b'{"name": "x", "tags": ["12.8.1-base-ubuntu22.04"]}'
+        self.send_response(200)
+        self.send_header("Link", '<http://registry.example.org/v2/x/tags/list?last=x>; rel="next"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+def test_a_list_stays_at_its_registry() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Leading)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    with requests.Session() as session, pytest.raises(RefreshError, match="goes on at another place"):
+        list(Registry(f"127.0.0.1:{server.server_port}/x", session).tags())
+    server.shutdown()
+    server.server_close()
