@@ -20,7 +20,7 @@ from docker import auth
 
 from envcap.atomic import write_bytes
 from envcap.pins.base_image import INDEX_TYPES, get_from_registry, manifest_for, repository_address
-from envcap.pins.toolkit import Table, ToolkitImage, numbers, read_table
+from envcap.pins.toolkit import ImageTable, ToolkitImage, numbers, read_table
 
 TABLE = Path(__file__).resolve().parents[1] / "templates" / "bases.toml"
 _TAG = re.compile(
@@ -107,7 +107,7 @@ def _complete(row: ToolkitImage, before: ToolkitImage | None, registry: Registry
     return ToolkitImage(tag=row.tag, cuda=row.cuda, kind=row.kind, system=row.system, cudnn=version)
 
 
-def require_enough(rows: list[ToolkitImage], table: Table) -> None:
+def require_enough(rows: list[ToolkitImage], table: ImageTable) -> None:
     """Raise RefreshError where far fewer images were found than the table has."""
     if len(rows) < _FEWEST * len(table.images):
         raise RefreshError(

@@ -33,7 +33,23 @@ def _compare_loaded(lock: Lock, loaded: set[str]) -> list[Finding]:
         for item in lock.libraries
         if _is_for_python(item, programs) and not {_stem(item.path), _stem(item.name)} & stems
     ]
-    return missing + [_finding(stem, "not loaded", "loaded") for stem in sorted(stems - known)]
+    return [
+        *missing,
+        *(_finding(stem, "not loaded", "loaded") for stem in sorted(stems - known)),
+        *_compare_toolkit(lock, loaded),
+    ]
+
+
+def _compare_toolkit(lock: Lock, loaded: set[str]) -> list[Finding]:
+    """Compare the libraries that come from NVIDIA's image by the full version that their files are called after."""
+    inside = {_stem(path): path.rpartition("/")[2] for path in loaded}
+    copied = lock.toolkit.libraries if lock.toolkit is not None else []
+    frozen = {item.name: item.path.rpartition("/")[2] for item in lock.libraries if item.name in copied}
+    return [
+        _finding(name, file, inside[_stem(name)])
+        for name, file in sorted(frozen.items())
+        if file != name and inside.get(_stem(name), file) not in {file, name}
+    ]
 
 
 def _is_for_python(item: Library, programs: set[str]) -> bool:

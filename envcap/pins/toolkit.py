@@ -30,7 +30,7 @@ class ToolkitImage(Data, frozen=True, kw_only=True):
     cudnn: str | None = None  # its version, at least the first number; None for an image without it
 
 
-class Table(Data, frozen=True, kw_only=True):
+class ImageTable(Data, frozen=True, kw_only=True):
     """What templates/bases.toml says of them. `glibc` is the C library of each system."""
 
     repository: str
@@ -38,13 +38,13 @@ class Table(Data, frozen=True, kw_only=True):
     images: list[ToolkitImage]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> ImageTable:
     """Give the table of images. Raises msgspec.ValidationError for one of another form."""
-    return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8"))["cuda"], Table)
+    return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8"))["cuda"], ImageTable)
 
 
 @functools.cache
-def known_images() -> Table:
+def known_images() -> ImageTable:
     """Give the table that comes with envcap."""
     return read_table(template_folder() / "bases.toml")
 
@@ -71,7 +71,7 @@ def resolve_toolkit(
 
 
 def choose_images(
-    libraries: Iterable[str], *, release: str, cudnn: str | None, glibc: str | None, table: Table | None = None
+    libraries: Iterable[str], *, release: str, cudnn: str | None, glibc: str | None, table: ImageTable | None = None
 ) -> list[ToolkitImage]:
     """List the images that hold these libraries of a CUDA release, best first.
 

@@ -65,6 +65,9 @@ def test_libraries_of_nvidias_image_have_no_package_inside(sample_lock: Lock, to
     there = "/usr/local/cuda-12.8/targets/x86_64-linux/lib/libcudart.so.12.8.90"
     assert short(lock, [GOMP, there], INSIDE) == []
     assert short(lock, [GOMP], INSIDE) == [("libraries", "libcudart.so.12", "loaded", "not loaded")]
+    other = there.replace("12.8.90", "12.8.57")
+    expected = ("libraries", "libcudart.so.12", "libcudart.so.12.8.90", "libcudart.so.12.8.57")
+    assert short(lock, [GOMP, other], INSIDE) == [expected]
     without = replace(lock, toolkit=None)
     assert short(without, [GOMP, there], INSIDE) == [("os-packages", "cuda-cudart-12-8", "12.8.90-1", "missing")]
 

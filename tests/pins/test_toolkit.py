@@ -3,7 +3,7 @@
 import pytest
 
 from envcap.pins.toolkit import (
-    Table,
+    ImageTable,
     ToolkitImage,
     choose_images,
     cudnn_gaps,
@@ -21,7 +21,7 @@ def image(tag: str, cudnn: str | None = None) -> ToolkitImage:
     return ToolkitImage(tag=tag, cuda=cuda, kind=kind, system=system, cudnn=cudnn)
 
 
-TABLE = Table(
+TABLE = ImageTable(
     repository="nvidia/cuda",
     glibc={"ubuntu20.04": "2.31", "ubuntu22.04": "2.35", "ubuntu24.04": "2.39"},
     images=[

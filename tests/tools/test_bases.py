@@ -155,7 +155,7 @@ def test_a_registry_that_does_not_answer_changes_nothing(tmp_path: Path, capsys:
 class Leading(BaseHTTPRequestHandler):
     """Answers as a registry whose list goes on at another one."""
 
-    def do_GET(self) -> None:  # noqa: N802  (a name of the standard library)
+    def do_GET(self) -> None:
         content = b'{"name": "x", "tags": ["12.8.1-base-ubuntu22.04"]}'
         self.send_response(200)
         self.send_header("Link", '<http://registry.example.org/v2/x/tags/list?last=x>; rel="next"')
