@@ -8,9 +8,8 @@ from envcap.model.verdict import Finding
 
 # Up to the first number after `.so`: what stays the same when a library gets a new minor version.
 _STEM = re.compile(r"(?:.*/)?(?P<stem>[^/]+?\.so(?:\.[0-9]+)?)[^/]*")
-_SYSTEM = re.compile(
-    r"/(usr/)?lib(32|64|x32)?/(?!python3[.0-9]*/)|/usr/local/cuda-[0-9.]+/"
-)  # an interpreter's own modules are its affair
+# An interpreter's own modules are its affair; the second is where NVIDIA's image has CUDA.
+_SYSTEM = re.compile(r"/(usr/)?lib(32|64|x32)?/(?!python3[.0-9]*/)|/usr/local/cuda-[0-9.]+/")
 
 
 def compare_libraries(lock: Lock, *, loaded: Iterable[str], versions: Mapping[str, str] | None) -> list[Finding]:
