@@ -108,7 +108,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         context = _render(request, lock, content, needs_base=needs_base)
         compiler = None
         if needs_base:
-            context, base = settle_base(context, lock, project, tell=tell)
+            context, base = settle_base(context, lock, project, engine, tell=tell)
             if context.installation is not None:
                 compiler = inside(engine, base, locked=base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from envcap.assemble.bytecode import BYTECODE, PROGRAM, Compiler
-from envcap.engines import open_engine
+from envcap.engines import open_container_engine
 from envcap.engines.engine import Engine
 from envcap.engines.interpreters import find_interpreter
 from envcap.errors import NotRunError
@@ -58,7 +58,7 @@ def without_building(
     The engine is closed with `stack`.
     """
     try:
-        engine = stack.enter_context(closing(open_engine("docker", Path(), tell=tell)))
+        engine = stack.enter_context(closing(open_container_engine(Path())))
         if engine.pull(base, platform=context.platform) is not None:
             return inside(engine, base, locked=base, platform=context.platform)
     except NotRunError:

@@ -30,7 +30,7 @@ def examine(request: DoctorRequest, *, environ: Mapping[str, str], tell: Tell) -
         ("the environment", lambda: [_examine_environment(request, environ, facts)]),
         ("git", lambda: [_examine_git()]),
         ("the package index", lambda: _examine_indexes(facts)),
-        ("the engine", _examine_engine),
+        ("the engine", lambda: [*_examine_engine(), *_examine_podman()]),
         ("the GPU", lambda: _examine_gpu(facts)),
         ("the base image", lambda: _examine_base(facts)),
         ("the disk", lambda: _examine_disk(request, environ)),
@@ -123,6 +123,25 @@ def _examine_engine() -> list[Examination]:
             hint="" if buildx else "Install the package `docker-buildx` (Debian) or `docker-buildx-plugin` (Docker).",
         ),
     ]
+
+
+def _examine_podman() -> list[Examination]:
+    """Look at podman where its program is: nobody needs it beside Docker."""
+    from contextlib import closing
+
+    from envcap.engines import podman
+
+    if shutil.which("podman") is None:
+        return []
+    try:
+        with closing(podman.open_engine(Path())) as engine:
+            found = f"podman on {engine.platform}"
+    except NotRunError as error:
+        missing = Examination(
+            subject="podman", state="missing", found=error.message, purpose=_ENGINE_PURPOSE, hint=error.hint
+        )
+        return [missing]
+    return [Examination(subject="podman", state="good", found=found, purpose=_ENGINE_PURPOSE)]
 
 
 def _examine_gpu(facts: list[Facts]) -> list[Examination]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from envcap.engines.content import read_image_files
+from envcap.engines import open_container_engine
 from envcap.errors import EnvcapError, NotRunError
 from envcap.evaluate.observe import inner_settings
 from envcap.evaluate.reading import undeclared_data, watching_gaps
@@ -214,7 +214,8 @@ def _read_base(base: Base, system: System) -> _Base | None:
     if base.digest is None or system.libc != "glibc":
         return None
     try:
-        files = read_image_files(f"{base.reference}@{base.digest}", [STATUS, _RELEASE_FILE])
+        with closing(open_container_engine(Path())) as engine:
+            files = engine.read(f"{base.reference}@{base.digest}", [STATUS, _RELEASE_FILE])
     except NotRunError:
         return None
     if STATUS not in files:

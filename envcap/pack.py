@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 from msgspec import structs
@@ -12,6 +13,8 @@ from msgspec import structs
 from envcap import lockfile
 from envcap.atomic import replacing
 from envcap.capsule import Manifest, unpack, write_capsule
+from envcap.engines import open_container_engine
+from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, RefusedError, WrongUsageError
 from envcap.fetching import fetch_inputs, locked_files
 from envcap.model.image import Context
@@ -111,7 +114,7 @@ def open_capsule(capsule: Path, into: Path | None, *, tell: Tell) -> tuple[Path,
     return folder, manifest.lock.removeprefix("pylock.").removesuffix(".toml")
 
 
-def settle_base(context: Context, lock: Lock, project: Path, *, tell: Tell) -> tuple[Context, str]:
+def settle_base(context: Context, lock: Lock, project: Path, engine: Engine, *, tell: Tell) -> tuple[Context, str]:
     """Load the images that came in a capsule into the engine; give the context to build with, and its base.
 
     It is the same context but on an engine that cannot find a loaded image by its digest: there each is named by the
@@ -121,14 +124,12 @@ def settle_base(context: Context, lock: Lock, project: Path, *, tell: Tell) -> t
 
     if base_layout(project) is None:
         return context, pinned_reference(lock.base)
-    from envcap.engines.base_image import load_base
-
     names = {}
     for image in lock.images:
         parts = _held_image(image, project)
         tell(Progress(kind="step", text=f"loading the base image `{image.reference}`"))
         locked = pinned_reference(image)
-        names[locked] = load_base(image, parts, project / BASE_FOLDER / _BLOBS) or locked
+        names[locked] = engine.load_base(image, parts, project / BASE_FOLDER / _BLOBS) or locked
     files = [
         structs.replace(file, content=_with_names(file.content, names))
         if file.path == "Dockerfile" and file.content is not None
@@ -188,7 +189,6 @@ def _image_files(images: list[Base], project: Path, scratch: Path, *, tell: Tell
 
 def _whole_image(image: Base, project: Path, scratch: Path, *, tell: Tell) -> tuple[Parts, Path]:
     """Give what an image consists of, and the folder that its blobs are in: the capsule's or the one to fill."""
-    from envcap.engines.base_image import save_base
     from envcap.pins.base_files import fetch_base, held_parts
 
     blobs = project / BASE_FOLDER / _BLOBS
@@ -196,7 +196,8 @@ def _whole_image(image: Base, project: Path, scratch: Path, *, tell: Tell) -> tu
     if parts is None:
         blobs = scratch
         blobs.mkdir(parents=True, exist_ok=True)
-        save_base(image, blobs)
+        with suppress(NotRunError), closing(open_container_engine(project)) as engine:
+            engine.save_base(image, blobs)
         parts = held_parts(image, blobs)
     if parts is None:
         fetch_base(image, blobs, tell=tell)

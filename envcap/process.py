@@ -19,6 +19,7 @@ from envcap.redact import redact_text
 
 _TAIL_LINES = 40
 _GRACE_SECONDS = 5.0  # between asking a program to end and making it
+_SERVER_SECONDS = 30.0  # for a server to answer at first
 _DRAIN_SECONDS = 1.0  # for output that is still in the pipes when a program has ended
 
 
@@ -112,6 +113,32 @@ def run_live(
         tail=list(tail),
         stdout=stdout,
     )
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str | Path], *, purpose: str, answers: Callable[[], bool], log: Path) -> Iterator[None]:
+    """Have a server run meanwhile; begin when it answers. What it says goes to `log`.
+
+    Raises NotRunError, naming `purpose` and its last lines, when it cannot start or does not answer in time.
+    """
+    words = [str(word) for word in command]
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        with log.open("wb") as said, held():
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+        deadline = time.monotonic() + _SERVER_SECONDS
+        while not answers():
+            if _has_ended(child) or time.monotonic() >= deadline:
+                lines = "\n".join(f"  {line}" for line in log.read_text(errors="replace").splitlines()[-8:])
+                shown = redact_text(" ".join(words))
+                raise NotRunError(f"{purpose} failed: `{shown}` does not answer.\n{redact_text(lines)}".rstrip())
+            time.sleep(0.02)
+        yield
+    except OSError as error:
+        raise NotRunError(f"{purpose} failed: `{words[0]}` cannot be started: {error.strerror or error}.") from error
+    finally:
+        if child is not None:
+            _end(child)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,6 @@ from envcap.config import STDOUT_JSON
 from envcap.consent import Consent, require_consent
 from envcap.diagnose import Case, find_causes
 from envcap.engines import open_engine, require_platform
-from envcap.engines.content import read_image_files
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
 from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
@@ -234,7 +233,7 @@ def _task(request: VerifyRequest, lock: Lock, project: Path) -> Task:
 
 def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) -> list[Finding]:
     """Compare what was loaded inside; with an image, also the versions of the packages that own it."""
-    status = b"" if engine.name == "venv" else read_image_files(image.identity, [STATUS]).get(STATUS, b"")
+    status = engine.read(image.identity, [STATUS]).get(STATUS, b"")
     versions = {name: package.version for name, package in read_status(status.decode(errors="replace")).items()}
     return compare_libraries(lock, loaded=mapped_libraries(events), versions=versions or None)
 

@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,7 @@ from envcap.model.lock import (
 )
 from envcap.model.numerics import NumericLibrary, Numerics
 
+_IMAGES = pytest.StashKey[set[str]]()
 GOLDEN = Path(__file__).with_name("golden")
 
 # A busy machine is no bug: properties are judged by what they find, not by how long it takes. The examples are the same
@@ -45,15 +48,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@contextmanager
+def turn_on_the_engine(kind: int) -> Iterator[None]:
+    """Hold off whoever must not use the engine at the same time; `kind` is flock's LOCK_SH or LOCK_EX.
+
+    Whoever wants a turn waits at the gate, so that one that wants to be alone is not overtaken for ever.
+    """
+    place = Path(tempfile.gettempdir())
+    with (place / "envcap-engine-tests.lock").open("w") as lock:
+        with (place / "envcap-engine-tests.gate").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(lock, kind)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def one_at_a_time_on_the_engine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Hold every other test on this machine off the engine: some look at all that it holds, before and after."""
+def take_turns_on_the_engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the engine alone for a test that looks at all that it holds (`engine_state`); others use it side by side."""
     if request.node.get_closest_marker("engine") is None:
         yield
         return
-    with (Path(tempfile.gettempdir()) / "envcap-engine-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with turn_on_the_engine(fcntl.LOCK_EX if "engine_state" in request.fixturenames else fcntl.LOCK_SH):
         yield
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note which images of ours there are."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[_IMAGES] = our_images()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the images that the tests built, when all have ended: they are large, and every run would leave new ones.
+
+    The steps below stay: they serve the next build.
+    """
+    if _IMAGES not in session.config.stash:
+        return
+    before: set[str] = session.config.stash[_IMAGES]
+    made = our_images().difference(before)
+    if made:
+        words = ["docker", "image", "rm", "--force", "--no-prune", *sorted(made)]
+        with turn_on_the_engine(fcntl.LOCK_EX):
+            subprocess.run(words, capture_output=True, check=False)
+
+
+def our_images() -> set[str]:
+    """List the tags below `envcap`, as far as an engine answers."""
+    if shutil.which("docker") is None:
+        return set()
+    words = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=envcap/*"]
+    return set(subprocess.run(words, capture_output=True, text=True, check=False).stdout.split())
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +143,7 @@ def sample_lock() -> Lock:
             encoding="utf-8",
             timezone="Europe/Zurich",
             umask="022",
+            limits={"nofile": "1024", "cgroup processors": "2.00"},
             environment={"OMP_NUM_THREADS": "4", "PYTHONHASHSEED": "0", "RUN_LABEL": 'a "quoted" $HOME \\ value'},
         ),
         hardware=Hardware(

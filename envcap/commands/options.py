@@ -24,7 +24,7 @@ EngineName = Annotated[
     typer.Option(
         "--engine",
         envvar="ENVCAP_ENGINE",
-        help="auto, docker or venv. auto takes Docker where it answers; venv rebuilds only the Python layer.",
+        help="auto, docker, podman or venv. auto takes the first that answers; venv rebuilds only the Python layer.",
     ),
 ]
 FrozenCode = Annotated[

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from envcap.model.facts import Facts, Hardware, Interpreter, System
-from envcap.model.lock import Lock, Toolkit
+from envcap.model.facts import Facts
+from envcap.model.lock import Executable, Library, Lock, Toolkit
 from envcap.model.struct import Data
+from envcap.surroundings import machine_contents
 
 _SHOWN = 12  # characters of a digest that tell two files apart
 
@@ -34,7 +35,11 @@ def contents_of_lock(lock: Lock) -> Contents:
                 "digest": _short((lock.base.digest or "").partition(":")[2]),
                 **_toolkit(lock.toolkit),
             },
-            **_machine(lock.python, lock.system, lock.hardware, lock.system.environment),
+            "libraries": _owned(lock),
+            "os-packages": {one.name: one.version for one in lock.os_packages.packages} if lock.os_packages else {},
+            "settings": dict(lock.system.environment),
+            "limits": dict(lock.system.limits),
+            **machine_contents(lock.python, lock.system, lock.hardware),
         }
     )
 
@@ -46,44 +51,17 @@ def contents_of_facts(facts: Facts, *, settings: Mapping[str, str] | None) -> Co
     areas = {
         "packages": {str(canonicalize_name(item.name)): item.version for item in facts.distributions if not item.conda},
         "conda": {one.name: f"{one.version} {one.build}" for one in (facts.conda.records if facts.conda else [])},
-        **_machine(facts.interpreter, facts.system, facts.hardware, settings or {}),
+        **({} if settings is None else {"settings": dict(settings)}),
+        "limits": dict(facts.system.limits),
+        **machine_contents(facts.interpreter, facts.system, facts.hardware),
     }
-    if settings is None:
-        del areas["settings"]
     return Contents(areas=areas)
 
 
-def _machine(
-    python: Interpreter, system: System, hardware: Hardware, settings: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
-    return {
-        "settings": dict(settings),
-        "python": {
-            "implementation": python.implementation,
-            "version": python.version,
-            "build": python.build,
-            "abi": python.abi,
-            **{f"flag {name}": str(value) for name, value in python.flags.items()},
-        },
-        "system": {
-            "architecture": system.architecture,
-            "release": f"{system.distribution} {system.version}".strip(),
-            "libc": f"{system.libc} {system.libc_version}".strip(),
-            "kernel": system.kernel,
-            "locale": system.locale,
-            "encoding": system.encoding,
-            "timezone": system.timezone,
-            "umask": system.umask,
-        },
-        "hardware": {
-            "processor": hardware.cpu,
-            "instruction sets": " ".join(sorted(hardware.instruction_sets)),
-            "cores": str(hardware.cores),
-            "gpus": ", ".join(f"{gpu.name}{' MIG' if gpu.mig else ''}" for gpu in hardware.gpus) or "none",
-            "compute capability": ", ".join(sorted({gpu.compute_capability for gpu in hardware.gpus})) or "none",
-            "driver": hardware.driver or "none",
-        },
-    }
+def _owned(lock: Lock) -> dict[str, str]:
+    """Give system libraries and programs by name, with the package that owns each."""
+    found: list[Library | Executable] = [*lock.libraries, *lock.executables]
+    return {item.name: f"{item.package or 'no package'} {item.version or ''}".strip() for item in found}
 
 
 def _toolkit(toolkit: Toolkit | None) -> dict[str, str]:

@@ -1,8 +1,21 @@
 """What the probe found inside an image, against what the lock says must be there. Pure."""
 
-from envcap.model.facts import Facts, Gpu, Hardware
+import math
+import re
+
+from envcap.model.facts import Facts
 from envcap.model.lock import Lock
 from envcap.model.verdict import Finding
+from envcap.surroundings import ABSENT, machine_contents
+
+_MEMORY = "cgroup memory"
+# The image is not what was locked.
+_FATAL = {("python", "implementation"), ("python", "version"), ("python", "abi"), ("system", "architecture")}
+# Every build of one version says otherwise, and the image's interpreter is another build; the GPUs tell theirs.
+_NOT_TOLD = {("python", "build"), ("hardware", "compute capability")}
+# Told, and no other hardware for the verdict: what of it decides about numbers has a subject of its own.
+_NO_REASON = {"processor", "cores", "memory", "gpu settings", "cuda of the driver"}
+_OF_A_CARD = {"driver", "cuda of the driver", "gpu settings"}  # told where both sides have the same cards
 
 
 def compare_environment(lock: Lock, facts: Facts) -> list[Finding]:
@@ -13,9 +26,8 @@ def compare_environment(lock: Lock, facts: Facts) -> list[Finding]:
     return [
         *_compare_packages(lock, facts),
         *_compare_conda(lock, facts),
-        *_compare_interpreter(lock, facts),
-        *_compare_system(lock, facts),
-        *_compare_hardware(lock, facts),
+        *_compare_machine(lock, facts),
+        *_compare_limits(lock, facts),
     ]
 
 
@@ -70,54 +82,54 @@ def same_version(first: str | None, second: str | None) -> bool:
         return False
 
 
-def _compare_interpreter(lock: Lock, facts: Facts) -> list[Finding]:
-    pairs = {
-        "implementation": (lock.python.implementation, facts.interpreter.implementation),
-        "version": (lock.python.version, facts.interpreter.version),
-        "abi": (lock.python.abi, facts.interpreter.abi),
-    }
-    return _findings("python", pairs, fatal=True)
+def _compare_machine(lock: Lock, facts: Facts) -> list[Finding]:
+    """Compare interpreter, operating system and hardware, subject by subject.
 
-
-def _compare_system(lock: Lock, facts: Facts) -> list[Finding]:
-    fatal = _findings("system", {"architecture": (lock.system.architecture, facts.system.architecture)}, fatal=True)
-    pairs = {
-        "release": (
-            f"{lock.system.distribution} {lock.system.version}".strip(),
-            f"{facts.system.distribution} {facts.system.version}".strip(),
-        ),
-        "libc": (
-            f"{lock.system.libc} {lock.system.libc_version}".strip(),
-            f"{facts.system.libc} {facts.system.libc_version}".strip(),
-        ),
-    }
-    return fatal + _findings("system", pairs, fatal=False)
-
-
-def _compare_hardware(lock: Lock, facts: Facts) -> list[Finding]:
-    """Another processor or GPU may give other last digits: no fault of the image, but to be said with the verdict."""
-    frozen, observed = lock.hardware, facts.hardware
-    pairs = {
-        "gpus": (_gpus(frozen), _gpus(observed)),
-        "instruction sets": (" ".join(frozen.instruction_sets), " ".join(observed.instruction_sets)),
-    }
-    if frozen.gpus and observed.gpus:
-        pairs["driver"] = (frozen.driver or "unknown", observed.driver or "unknown")
-    return _findings("hardware", pairs, fatal=False)
-
-
-def _gpus(hardware: Hardware) -> str:
-    shown = [gpu for gpu in hardware.gpus if gpu.visible is not False]
-    return ", ".join(f"{gpu.name} ({gpu.compute_capability}{_slices(gpu)})" for gpu in shown) or "none"
-
-
-def _slices(gpu: Gpu) -> str:
-    return f", MIG {'+'.join(part.profile for part in gpu.slices)}" if gpu.mig else ""
-
-
-def _findings(where: str, pairs: dict[str, tuple[str, str]], *, fatal: bool) -> list[Finding]:
+    Another processor or GPU may give other last digits: no fault of the image, but to be said with the verdict.
+    """
+    frozen = machine_contents(lock.python, lock.system, lock.hardware)
+    observed = machine_contents(facts.interpreter, facts.system, facts.hardware)
     return [
-        Finding(where=where, subject=subject, frozen=frozen, observed=observed, fatal=fatal)
-        for subject, (frozen, observed) in pairs.items()
-        if frozen != observed
+        Finding(
+            where="machine" if subject in _NO_REASON else area,
+            subject=subject,
+            frozen=subjects.get(subject, "unset"),
+            observed=observed[area].get(subject, "unset"),
+            fatal=(area, subject) in _FATAL,
+        )
+        for area, subjects in frozen.items()
+        for subject in {**subjects, **observed[area]}
+        if subjects.get(subject) != observed[area].get(subject)
+        and (area, subject) not in _NOT_TOLD
+        and not (subject in _OF_A_CARD and _cards_differ(subject, frozen["hardware"], observed["hardware"]))
     ]
+
+
+def _cards_differ(subject: str, frozen: dict[str, str], observed: dict[str, str]) -> bool:
+    """Tell whether a subject of a card says nothing beyond the cards themselves."""
+    if ABSENT in (frozen["gpus"], observed["gpus"]):
+        return True
+    return subject == "gpu settings" and frozen["gpus"] != observed["gpus"]
+
+
+def _compare_limits(lock: Lock, facts: Facts) -> list[Finding]:
+    """Tell the limits that are tighter inside: a looser one changes nothing.
+
+    The memory of a container is always limited, by envcap itself: it is told where the frozen runs needed more.
+    """
+    frozen, observed = lock.system.limits, facts.system.limits
+    found = [
+        Finding(where="limits", subject=name, frozen=frozen.get(name, "unlimited"), observed=value)
+        for name, value in observed.items()
+        if name != _MEMORY and _number(value) < _number(frozen.get(name))
+    ]
+    peak = max((run.peak_memory or 0 for run in lock.runs), default=0)
+    allowed = observed.get(_MEMORY)
+    if allowed is not None and _number(allowed) < peak:
+        found.append(Finding(where="limits", subject=_MEMORY, frozen=f"{peak} were needed", observed=allowed))
+    return found
+
+
+def _number(limit: str | None) -> float:
+    """Read a limit, which may be anybody's text; what is no number limits nothing."""
+    return float(limit) if limit is not None and re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,2})?", limit) else math.inf

@@ -14,6 +14,12 @@ def _open_docker(project: Path) -> Engine:
     return docker.open_engine(project)
 
 
+def _open_podman(project: Path) -> Engine:
+    from envcap.engines import podman
+
+    return podman.open_engine(project)
+
+
 def _open_venv(project: Path) -> Engine:
     from envcap.engines import venv
 
@@ -21,7 +27,12 @@ def _open_venv(project: Path) -> Engine:
 
 
 # Opening one raises NotRunError when this machine does not have it. `auto` takes the first that opens.
-ENGINES: Mapping[str, Callable[[Path], Engine]] = {"docker": _open_docker, "venv": _open_venv}
+ENGINES: Mapping[str, Callable[[Path], Engine]] = {
+    "docker": _open_docker,
+    "podman": _open_podman,
+    "venv": _open_venv,
+}
+_CONTAINERS = ("docker", "podman")  # those that have images
 
 
 def require_platform(engine: Engine, platform: str) -> None:
@@ -46,10 +57,19 @@ def open_engine(name: str, project: Path, *, tell: Tell) -> Engine:
         if name not in ENGINES:
             raise WrongUsageError(f"`{name}` is not an engine.", hint=f"Choose from: auto, {', '.join(ENGINES)}.")
         return ENGINES[name](project)
-    *others, last = ENGINES.values()
-    for opening in others:
+    try:
+        return open_container_engine(project)
+    except NotRunError as error:
+        tell(Progress(kind="notice", text=f"{error.message} Going on with the embedded `venv` engine."))
+    return ENGINES["venv"](project)
+
+
+def open_container_engine(project: Path) -> Engine:
+    """Open the first engine that has images. Raises NotRunError, with what the first one lacks, when none answers."""
+    failures: list[NotRunError] = []
+    for name in _CONTAINERS:
         try:
-            return opening(project)
+            return ENGINES[name](project)
         except NotRunError as error:  # noqa: PERF203  (two turns)
-            tell(Progress(kind="notice", text=f"{error.message} Going on with the embedded `venv` engine."))
-    return last(project)
+            failures.append(error)
+    raise failures[0]

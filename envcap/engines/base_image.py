@@ -10,16 +10,15 @@ import io
 import json
 import tarfile
 import tempfile
-from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import docker
 import requests
 from docker import auth
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
 
-from envcap.engines.docker import connect
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.lock import Base
 from envcap.oci import LAYOUT, Parts, layout_index
@@ -28,18 +27,18 @@ from envcap.store import file_sha256
 _BLOBS = "blobs/sha256/"
 
 
-def save_base(base: Base, folder: Path) -> bool:
+def save_base(client: docker.DockerClient, base: Base, folder: Path) -> bool:
     """Write what the engine keeps of the image to `folder`, each file under its sha256; False where it has none of it.
 
     The classic store packs layers anew, so that they have other digests than in the registry: they are no use.
     """
     try:
-        with closing(connect()) as client, tempfile.TemporaryFile(dir=folder.parent) as archive:
+        with tempfile.TemporaryFile(dir=folder.parent) as archive:
             for piece in client.api.get_image(f"{base.reference}@{base.digest}"):
                 archive.write(piece)
             archive.seek(0)
             _take_blobs(archive, folder)
-    except (DockerException, requests.exceptions.RequestException, NotRunError, tarfile.TarError):
+    except (DockerException, requests.exceptions.RequestException, tarfile.TarError):
         return False
     return True
 
@@ -59,36 +58,44 @@ def _take_blobs(archive: BinaryIO, folder: Path) -> None:
                 target.unlink()
 
 
-def load_base(base: Base, parts: Parts, folder: Path) -> str | None:
+def load_base(client: docker.DockerClient, base: Base, parts: Parts, folder: Path) -> str | None:
     """See to it that the engine has the image; give the name to tell the builder in place of the locked one, or None.
 
-    `folder` holds the blobs, checked, each under its sha256. Raises NotRunError when the engine does not take it.
+    `folder` holds the blobs, checked, each under its sha256. Raises NotRunError or RefusedError when the engine does
+    not take it as it is, and what the SDK raises.
     """
     wanted = f"{base.reference}@{base.digest}"
     other = f"envcap/base:{parts.config.digest.removeprefix('sha256:')}"
+    is_containerd = has_containerd_store(client.info())
+    if is_containerd and wanted in _names(client, wanted):
+        return None
+    if not is_containerd and _call(client, parts.config.digest, other):
+        return other
+    with tempfile.TemporaryFile(dir=folder) as archive:
+        write_load_archive(archive, parts, folder, name=_full_name(base), tag=other)
+        archive.seek(0)
+        for answer in client.api.load_image(archive):  # type: ignore[no-untyped-call]
+            if "error" in answer:
+                raise NotRunError(f"The engine does not take the base image: {answer['error']}")
+    if is_containerd and _names(client, wanted)[0] == base.digest:
+        return None
+    if not is_containerd and _call(client, parts.config.digest, other):
+        return other
+    raise RefusedError(f"The engine took the base image `{base.reference}` as another than it is in the capsule.")
+
+
+def _call(client: docker.DockerClient, identity: str, reference: str) -> bool:
+    """Give the image of that id a name; False where there is none."""
     try:
-        with closing(connect()) as client:
-            is_containerd = "containerd" in str(client.info().get("DriverStatus"))
-            names = _names(client, wanted if is_containerd else other)
-            if not is_containerd and names[0] == parts.config.digest:
-                return other
-            if is_containerd and wanted in names:
-                return None
-            with tempfile.TemporaryFile(dir=folder) as archive:
-                write_load_archive(archive, parts, folder, name=_full_name(base), tag=other)
-                archive.seek(0)
-                for answer in client.api.load_image(archive):  # type: ignore[no-untyped-call]
-                    if "error" in answer:
-                        raise NotRunError(f"The Docker engine does not take the base image: {answer['error']}")
-            names = _names(client, wanted if is_containerd else other)
-    except (DockerException, requests.exceptions.RequestException) as error:
-        raise NotRunError(
-            f"The base image `{base.reference}` cannot be loaded into the Docker engine: {error}"
-        ) from error
-    expected = base.digest if is_containerd else parts.config.digest
-    if names[0] != expected:
-        raise RefusedError(f"The Docker engine took the base image as `{names[0]}`, and it is `{expected}`.")
-    return None if is_containerd else other
+        client.api.tag(identity, *parse_repository_tag(reference))
+    except NotFound:
+        return False
+    return _names(client, reference)[0] == identity
+
+
+def has_containerd_store(info: dict[str, Any]) -> bool:
+    """Tell whether images are kept as a registry has them, packed (Docker: "containerd image store")."""
+    return ["driver-type", "io.containerd.snapshotter.v1"] in (info.get("DriverStatus") or [])
 
 
 def _names(client: docker.DockerClient, reference: str) -> list[str]:

@@ -38,6 +38,7 @@ class Solved(Data, frozen=True, kw_only=True):
 
     identity: str
     steps: list[StepTime] = []
+    builder: str = ""  # in words
 
 
 class _Metadata(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import stat
 import tarfile
 import tempfile
@@ -33,7 +34,9 @@ HOOK_FOLDER = "/envcap-hook"  # a volume of its own: the project's folder stays 
 _MOST_EVENTS = 64 << 20  # bytes
 KILL_SECONDS = 30.0  # for an engine to do what it was told
 _PROCESSES = 4096
-_NOT_FOUND = 127  # what the init process in the container ends with when it cannot start the command
+# The last words of the container's first process when it cannot start the command: Docker's tini, podman's catatonit.
+_NOT_STARTED = re.compile(r"(\[FATAL tini[^]]*\]|ERROR \(catatonit:[0-9]+\): failed to exec pid1:) (?P<why>.*)")
+_FROM_INIT = (127, 1)  # and what they end with then
 _LABELS = {"dev.envcap.task": "1"}
 
 
@@ -141,8 +144,9 @@ def start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome:
         reader.join(timeout=KILL_SECONDS)
     seconds = time.monotonic() - started
     state = container.attrs["State"]
-    if int(state["ExitCode"]) == _NOT_FOUND and tail and tail[-1].startswith("[FATAL tini"):
-        raise NotRunError(f"`{task.command[0]}` cannot be started in the image: {tail[-1].partition('] ')[2]}.")
+    failed = _NOT_STARTED.fullmatch(tail[-1]) if tail and int(state["ExitCode"]) in _FROM_INIT else None
+    if failed:
+        raise NotRunError(f"`{task.command[0]}` cannot be started in the image: {failed['why']}.")
     return Outcome(
         code=int(state["ExitCode"]),
         seconds=seconds,

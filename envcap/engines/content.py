@@ -1,50 +1,31 @@
 """Read single files of an image, without running anything of it."""
 
 import io
-import re
 import tarfile
 from collections.abc import Iterable
-from contextlib import closing
 
-from envcap.errors import NotRunError
+import docker
+from docker.errors import NotFound
 
 _LARGEST = 64 << 20  # bytes of one file
-_SECONDS = 600
 
 
-def read_image_files(reference: str, paths: Iterable[str]) -> dict[str, bytes]:
-    """Give the plain files of an image at absolute paths, those that are there; it is pulled where it is missing.
-
-    Raises NotRunError when no engine answers or the image cannot be had.
-    """
-    import docker
-    import requests
-    from docker.errors import DockerException, ImageNotFound, NotFound
-
+def read_files(client: docker.DockerClient, identity: str, paths: Iterable[str]) -> dict[str, bytes]:
+    """Give the plain files of an image at absolute paths, those that are there. Raises what the SDK raises."""
     found: dict[str, bytes] = {}
+    container = client.containers.create(identity, command=["true"], network_mode="none")
     try:
-        with closing(docker.from_env(timeout=_SECONDS)) as client:
+        for path in paths:
             try:
-                image = client.images.get(reference)
-            except ImageNotFound:
-                name, _, digest = reference.partition("@")
-                repository = re.sub(r":[^:/]*$", "", name)
-                image = client.images.pull(repository, tag=digest or name.removeprefix(f"{repository}:"))
-            container = client.containers.create(image, command=["true"], network_mode="none")
-            try:
-                for path in paths:
-                    try:
-                        stream, status = container.get_archive(path)
-                    except NotFound:
-                        continue
-                    if int((status or {}).get("size", 0)) <= _LARGEST:
-                        content = _only_file(b"".join(stream))
-                        if content is not None:
-                            found[path] = content
-            finally:
-                container.remove(force=True)
-    except (DockerException, requests.exceptions.RequestException) as error:
-        raise NotRunError(f"The image `{reference}` cannot be read: no engine gives it.") from error
+                stream, status = container.get_archive(path)
+            except NotFound:
+                continue
+            if int((status or {}).get("size", 0)) <= _LARGEST:
+                content = _only_file(b"".join(stream))
+                if content is not None:
+                    found[path] = content
+    finally:
+        container.remove(force=True)
     return found
 
 

@@ -1,10 +1,13 @@
 """What every engine offers. Its errors are EnvcapErrors; after any of them nothing half made is left behind."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from envcap.model.image import Context, Image, Layer, Outcome, Task
+from envcap.model.lock import Base
 from envcap.model.progress import Tell
+from envcap.oci import Parts
 
 
 class Engine(Protocol):
@@ -24,6 +27,21 @@ class Engine(Protocol):
         """Give the image of a reference with digest, fetched where it is missing; None where images are nothing known.
 
         Raises NotRunError when it cannot be had.
+        """
+
+    def read(self, reference: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Give the plain files of an image at absolute paths, those that are there; nothing where images are not known.
+
+        Raises NotRunError when the image cannot be had.
+        """
+
+    def save_base(self, base: Base, folder: Path) -> bool:
+        """Write what the engine keeps of a base image to `folder`, each file under its sha256; False without it."""
+
+    def load_base(self, base: Base, parts: Parts, folder: Path) -> str | None:
+        """See to it that the base image from a capsule is there; give the name to build it by, None for the locked one.
+
+        `folder` holds its blobs, checked, each under its sha256. Raises NotRunError when it is not taken.
         """
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:

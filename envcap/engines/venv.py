@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from envcap.archives import unpack
@@ -18,7 +19,9 @@ from envcap.engines.interpreters import find_interpreter
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, Image, Layer, Outcome, Task
 from envcap.model.layout import CODE_ARCHIVE, CODE_FOLDER, HOOK_EVENTS, HOOK_FILE
+from envcap.model.lock import Base
 from envcap.model.progress import Progress, Tell
+from envcap.oci import Parts
 from envcap.process import capture, run_live
 from envcap.store import file_sha256
 
@@ -57,6 +60,21 @@ class VenvEngine:
     def pull(self, reference: str, *, platform: str) -> Image | None:
         """Give nothing: there are no images here."""
         del reference, platform
+        return None
+
+    def read(self, reference: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Give nothing, as above."""
+        del reference, paths
+        return {}
+
+    def save_base(self, base: Base, folder: Path) -> bool:
+        """Have none of it."""
+        del base, folder
+        return False
+
+    def load_base(self, base: Base, parts: Parts, folder: Path) -> str | None:
+        """Take no base image: it is this machine."""
+        del base, parts, folder
         return None
 
     def build(self, context: Context, folder: Path, *, tag: str, use_cache: bool, tell: Tell) -> Image:

@@ -60,6 +60,7 @@ class System(Table, frozen=True, kw_only=True):
     encoding: str
     timezone: str  # an IANA name where one can be told, else the abbreviation
     umask: str  # octal text, e.g. `022`
+    limits: dict[str, str] = {}  # soft resource limits and those of control groups; what is unlimited is left out
     environment: dict[str, str] = {}  # allow-listed variables only
 
 

@@ -1,8 +1,11 @@
 """What a lock says of the machine around the packages, as lines and tables. Model in, strings out."""
 
+from msgspec.structs import asdict
+
 from envcap.cuda import stack_of
 from envcap.model.lock import Executable, Library, Lock
 from envcap.report.table import table_lines
+from envcap.surroundings import machine_contents
 
 
 def around_lines(lock: Lock) -> dict[str, str]:
@@ -43,13 +46,20 @@ def _cuda(lock: Lock) -> dict[str, str]:
 
 def around_tables(lock: Lock) -> list[str]:
     """Give the tables of libraries and programs, and of the OS packages that the image gets."""
+    machine = machine_contents(lock.python, lock.system, lock.hardware)
+    facts = [(f"{area} {subject}", value) for area, subjects in machine.items() for subject, value in subjects.items()]
+    facts += [(f"limit {name}", value) for name, value in lock.system.limits.items()]
+    facts += [(f"variable {name}", value) for name, value in lock.system.environment.items()]
+    facts += [(f"floor {name}", version) for name, version in asdict(lock.floor).items() if version]
+    lines = ["", *table_lines(("fact", "value"), facts)]
     rows = [(item.name, "started", _owner(item), "") for item in lock.executables]
     rows += [
         (item.name, item.seen, _owner(item), ", ".join(item.needed_by))
         for item in lock.libraries
         if not item.interpreter
     ]
-    lines = ["", *table_lines(("library or program", "seen", "OS package", "needed by"), rows)] if rows else []
+    if rows:
+        lines += ["", *table_lines(("library or program", "seen", "OS package", "needed by"), rows)]
     copies = [
         (copy.name, copy.version or "unknown", "loaded" if copy.loaded else "", copy.path)
         for copy in lock.hardware.gpu_libraries

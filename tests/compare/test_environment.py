@@ -84,15 +84,50 @@ def test_interpreter_and_system(
     assert short(compare_environment(sample_lock, inside)) == [expected]
 
 
-def test_what_belongs_to_one_machine_is_not_compared(sample_lock: Lock) -> None:
+def test_what_another_machine_or_engine_gives_is_told_and_decides_nothing(sample_lock: Lock) -> None:
     inside = facts(sample_lock)
     other = replace(
         inside,
-        interpreter=replace(inside.interpreter, build="another build", kind="system", flags={}),
+        interpreter=replace(
+            inside.interpreter, build="another build", kind="system", flags={**inside.interpreter.flags, "verbose": 1}
+        ),
         system=replace(inside.system, kernel="5.4", umask="077", timezone="UTC", environment={}),
         hardware=replace(inside.hardware, cpu="another", cores=1, memory=1),
     )
-    assert compare_environment(sample_lock, other) == []
+    found = compare_environment(sample_lock, other)
+    assert {(item.where, item.subject) for item in found} == {
+        ("python", "flag verbose"),
+        ("system", "kernel"),
+        ("system", "umask"),
+        ("system", "timezone"),
+        ("machine", "processor"),
+        ("machine", "cores"),
+        ("machine", "memory"),
+    }
+    assert not any(item.fatal for item in found)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "inside", "told"),
+    [
+        ({"nofile": "1024"}, {"nofile": "512"}, ["nofile"]),
+        ({"nofile": "1024"}, {"nofile": "4096"}, []),
+        ({"nofile": "1024"}, {}, []),
+        ({}, {"stack": "8388608"}, ["stack"]),
+        ({"cgroup processors": "2.00"}, {"cgroup processors": "1.50"}, ["cgroup processors"]),
+        ({}, {"cgroup memory": "900000000000"}, []),
+        ({}, {"cgroup memory": "1"}, ["cgroup memory"]),
+        ({"nofile": "anybody's text"}, {"nofile": "\u0661"}, []),
+    ],
+)
+def test_limits_are_told_where_they_are_tighter(
+    frozen: dict[str, str], inside: dict[str, str], told: list[str], sample_lock: Lock
+) -> None:
+    run = replace(sample_lock.runs[0], peak_memory=1000)
+    lock = replace(sample_lock, system=replace(sample_lock.system, limits=frozen), runs=[run])
+    seen = facts(lock)
+    found = compare_environment(lock, replace(seen, system=replace(seen.system, limits=inside)))
+    assert [(item.where, item.subject) for item in found] == [("limits", name) for name in told]
 
 
 def test_another_gpu_is_told_and_is_no_fault_of_the_image(sample_lock: Lock) -> None:

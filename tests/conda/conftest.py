@@ -18,7 +18,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import docker
 import msgspec
 import pytest
 from conda_package_streaming.create import conda_builder
@@ -279,17 +278,6 @@ def conda_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def leave_no_image() -> Iterator[None]:
-    """Remove the images that a test built."""
-    client = docker.from_env()
-    before = {tag for image in client.images.list("envcap/*") for tag in image.tags}
-    yield
-    for tag in {tag for image in client.images.list("envcap/*") for tag in image.tags} - before:
-        client.images.remove(tag, force=True, noprune=True)
-    client.close()
 
 
 def run_envcap(project: Path, prefix: Path, *words: str, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from envcap import lockfile
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 PROGRAM = """
 import hashlib, json, pathlib, sys
 import msgspec, shapes, six
@@ -34,7 +34,6 @@ def test_the_number_of_a_conda_environment_comes_back(
     conda_folder: Path,
     tmp_path: Path,
     envcap: Callable[..., subprocess.CompletedProcess[str]],
-    leave_no_image: None,
 ) -> None:
     prefix = conda_folder / "env"
     whole_channel.install(prefix, cache=tmp_path / "packages")
@@ -90,7 +89,6 @@ def test_post_link_scripts_run_only_when_asked(
     conda_folder: Path,
     tmp_path: Path,
     envcap: Callable[..., subprocess.CompletedProcess[str]],
-    leave_no_image: None,
 ) -> None:
     """The evaluation needs what the script makes; the environment here has it, as conda would have left it."""
     add_script(whole_channel)

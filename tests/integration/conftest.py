@@ -289,20 +289,6 @@ def shelved(small: Envcap, shelf: Shelf, tmp_path: Path) -> Envcap:
     return small
 
 
-@pytest.fixture(autouse=True)
-def leave_no_images(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove the images that a test built: they are large, and every run would leave new ones."""
-    if request.node.get_closest_marker("engine") is None:
-        yield
-        return
-    client = docker.from_env()
-    before = {tag for image in client.images.list("envcap/*") for tag in image.tags}
-    yield
-    for tag in {tag for image in client.images.list("envcap/*") for tag in image.tags} - before:
-        client.images.remove(tag, force=True, noprune=True)  # the steps below serve the next build
-    client.close()
-
-
 class EngineState:
     """What an engine holds that envcap may leave behind. Tests on other workers use the same engine meanwhile."""
 

@@ -37,7 +37,7 @@ def locks(tmp_path: Path, small: Envcap, shelf: Shelf) -> Envcap:
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     small.environ |= {**shelf.pip, "VIRTUAL_ENV": str(environment), "PIP_CACHE_DIR": str(tmp_path / "pip")}
-    small.environ |= {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    small.environ |= {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
     python = str(environment / "bin" / "python")
     command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", *NAMES]
     subprocess.run(command, env=small.environ, check=True)

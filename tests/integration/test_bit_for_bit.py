@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import Envcap
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 ANOTHER = 23456  # a user that no machine has
 YEARS = 11 * 365 * 86_400  # seconds
 # A clock that is ahead, for a process and its children.

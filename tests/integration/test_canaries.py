@@ -23,7 +23,7 @@ from tests.integration.conftest import Envcap, Result, make_repository
 from tests.pins.conftest import Index, QuietServer, serve, write_wheel
 
 _MARK = "c4n4ry"
-_OFFLINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+_OFFLINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 
 
 def canary(place: str) -> str:

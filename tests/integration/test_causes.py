@@ -97,6 +97,9 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     return on_machine
 
 
+NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
+
+
 @pytest.fixture
 def numeric(digits: Any, make_environment: Any) -> Any:
     """Give a frozen and built evaluation that computes with numpy, and formats and reads text besides."""
@@ -105,9 +108,7 @@ def numeric(digits: Any, make_environment: Any) -> Any:
     configuration = 'command = ["python", "evaluate.py"]\nartifacts = ["scores.csv"]\nrepeat = 2\n'
     (digits.project / "envcap.toml").write_text(f"[evaluation]\n{configuration}")
     environment = make_environment("numpy==2.4.6")
-    digits.environ.update(
-        VIRTUAL_ENV=str(environment), DOCKER_HOST="unix:///nowhere/docker.sock", TZ="Europe/Berlin", LC_ALL="C.UTF-8"
-    )
+    digits.environ.update(VIRTUAL_ENV=str(environment), **NO_ENGINE, TZ="Europe/Berlin", LC_ALL="C.UTF-8")
     digits.ok("freeze")
     digits.ok("build", "--engine", "venv")
     return digits
@@ -123,7 +124,7 @@ def plain(small: Any) -> Callable[..., Any]:
         (small.project / "evaluate.py").write_text(WRITING.format(body=body))
         configuration = 'command = ["python", "evaluate.py"]\nartifacts = ["rows.csv"]\nrepeat = 1\n'
         (small.project / "envcap.toml").write_text(f"[evaluation]\n{configuration}")
-        small.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+        small.environ |= NO_ENGINE
         small.ok("freeze", "--offline", env=environ)
         small.ok("build", "--engine", "venv")
         return small

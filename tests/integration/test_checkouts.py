@@ -249,7 +249,6 @@ def test_a_project_that_is_installed_itself(small: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_every_kind_in_a_container(project: Any) -> None:
     project.ok("freeze")
     project.ok("build")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 
 
 def points(document: Any) -> dict[str, Any]:
@@ -13,7 +13,6 @@ def points(document: Any) -> dict[str, Any]:
 
 @pytest.mark.engine
 @pytest.mark.network
-@pytest.mark.xdist_group("engine")
 def test_a_machine_that_can_do_everything(small: Any) -> None:
     document = small.ok("doctor", "--json").document
     states = {subject: point["state"] for subject, point in points(document).items()}

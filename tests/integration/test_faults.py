@@ -90,7 +90,6 @@ PHASES = {
 
 
 @pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_an_engine_that_goes_away(small: Any, engine_socket: str, engine_state: Any, tmp_path: Path) -> None:
     small.ok("freeze")
     before = engine_state.look()

@@ -43,7 +43,7 @@ rows = [(number, number % 3 if chance.random() > 0.1 else 9) for number in range
 pathlib.Path('predictions.csv').write_text('id,prediction' + ''.join(f'{chr(10)}{a},{b}' for a, b in rows))
 pathlib.Path('metrics.json').write_text(json.dumps({'samples': 300}))
 """
-CONTAINER = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+CONTAINER = [pytest.mark.engine, pytest.mark.network]
 WHERE = [pytest.param("venv", id="venv"), pytest.param("docker", marks=CONTAINER, id="docker")]
 
 

@@ -23,7 +23,7 @@ from envcap.model.progress import say_nothing
 from tests.integration.origins import LAYERED, MANY, Case, by_uv_alone, case, first_venv, interpreters
 from tests.integration.workshop import EXAMINE, UV, Workshop, examine_host, examined
 
-ENGINE = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+ENGINE = [pytest.mark.engine]
 UP = Path(__file__).parents[1] / "engine" / "up"
 pytestmark = pytest.mark.network
 
@@ -182,7 +182,6 @@ LAYERED_ON = [path for path in interpreters() if "/3.9." in str(path)] or interp
 
 
 @pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 @pytest.mark.parametrize("python", LAYERED_ON, ids=lambda path: path.parts[-3])
 def test_users_and_the_systems_packages(small: Any, tmp_path: Path, python: Path) -> None:
     base_for(python)
@@ -205,7 +204,6 @@ def test_without_pip_and_without_containers(small: Any, tmp_path: Path, python: 
 
 
 @pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 @pytest.mark.parametrize("python", OTHERS, ids=lambda path: path.parts[-3])
 def test_every_interpreter(small: Any, tmp_path: Path, python: Path) -> None:
     base_for(python)
@@ -239,7 +237,6 @@ def debian_base(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 @pytest.mark.parametrize("python", DEBIAN, ids=str)
 def test_debians_own_packages(small: Any, python: Path, debian_base: str) -> None:
     """Pinned to the index's wheel where the files prove it, else carried by dpkg's lists, else a gap."""

@@ -12,7 +12,7 @@ import pytest
 
 from envcap import lockfile
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine]
 REGISTRY = "127.0.0.1:5000"  # that tests/engine/up starts
 NAME = "envcap-tests/pushed"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 
 # hydra-core needs antlr4-python3-runtime 4.9.3, of which its index has no wheel: pip builds it.
 STACK = (

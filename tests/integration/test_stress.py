@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.integration.conftest import Envcap
 
-NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 VARIED = {"hash seed", "processors", "home", "locale", "time zone", "umask", "directory order"}
 UNREACHED = {"user", "host name", "read-only root"}
 PROGRAM = """\

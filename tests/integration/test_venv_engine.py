@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 
 
 @pytest.mark.network

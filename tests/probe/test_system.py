@@ -1,6 +1,7 @@
 """What surrounds the interpreter, read from text and from this machine."""
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from envcap.probe.handover import probe_host
 from envcap.probe.target.gaps import Gaps
 from envcap.probe.target.hardware import describe_hardware, parse_cpuinfo, parse_meminfo
 from envcap.probe.target.libc import describe_libc, parse_musl
+from envcap.probe.target.limits import describe_limits, parse_cgroup, parse_cpu_max
 from envcap.probe.target.system import describe_system, parse_os_release, zone_of_link, zone_of_variable
 
 _RELEASE = """\
@@ -158,3 +160,30 @@ def test_a_machine_that_tells_nothing_gives_gaps(monkeypatch: pytest.MonkeyPatch
     assert (system["distribution"], system["version"], system["libc"]) == ("", "", "")
     assert (hardware["cpu"], hardware["memory"]) == ("", 0)
     assert {gap["subject"] for gap in gaps.found} >= {"os-release", "libc", "cpu", "memory"}
+
+
+def test_limits_are_those_of_the_process() -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    text = describe_limits()
+    assert text["nofile"] == str(soft)
+    assert all(value.replace(".", "", 1).isdigit() for value in text.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("0::/user.slice/session.scope\n", {"": "/user.slice/session.scope"}),
+        ("4:memory:/docker/ab\n3:cpu,cpuacct:/\n", {"memory": "/docker/ab", "cpu": "/", "cpuacct": "/"}),
+        ("0::/../elsewhere\nno line\n1:pids\n", {}),
+    ],
+)
+def test_control_groups(text: str, groups: dict[str, str]) -> None:
+    assert parse_cgroup(text) == groups
+
+
+@pytest.mark.parametrize(
+    ("text", "processors"),
+    [("150000 100000", 1.5), ("max 100000", None), ("-1 100000", None), ("1 0", None), ("", None)],
+)
+def test_processor_quota(text: str, processors: float | None) -> None:
+    assert parse_cpu_max(text) == processors

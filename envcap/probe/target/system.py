@@ -8,6 +8,7 @@ import time
 from .files import text_or_none
 from .gaps import Gaps
 from .libc import describe_libc
+from .limits import describe_limits
 
 _ZONES = "/zoneinfo/"
 _ZONE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/,.:<>")
@@ -31,6 +32,7 @@ def describe_system(gaps: Gaps) -> "dict[str, object]":
         "encoding": encoding,
         "timezone": _timezone(gaps),
         "umask": _umask(),
+        "limits": describe_limits(),
     }
 
 

@@ -1,0 +1,81 @@
+"""The main job with podman: its own builder gives one image each time, and nothing of it is left behind."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from envcap.engines import podman
+from tests.integration.conftest import Envcap
+
+pytestmark = [pytest.mark.engine]
+
+
+def ask(*words: str) -> str:
+    return subprocess.run(["podman", *words], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(autouse=True)
+def leave_no_podman_images() -> Iterator[None]:
+    yield
+    for tag in ask("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+        if "envcap/pod" in tag:
+            ask("rmi", "--force", tag)
+
+
+@pytest.mark.network
+def test_builds_the_same_image_twice_and_verifies_it(shelved: Envcap) -> None:
+    """With a wheel and a package of the system, whose steps leave logs and caches with times in them."""
+    images = [
+        shelved.ok("build", "--engine", "podman", "--no-cache", "--tag", f"envcap/pod:{turn}", "--json").document[
+            "image"
+        ]
+        for turn in range(2)
+    ]
+    assert images[0]["identity"] == images[1]["identity"]
+    assert {image["promise"] for image in images} == {"bit for bit"}
+    assert images[0]["builder"].startswith("buildah")
+    judged = shelved.ok("verify", "--engine", "podman", "--image", "envcap/pod:1", "--json").document
+    assert judged["verdict"] == "IDENTICAL"
+    assert [found for found in judged["findings"] if found["fatal"]] == []
+    capsule = Path(shelved.ok("pack", "--json").document["capsule"]["path"])
+    shelved.ok("build", str(capsule), "--into", "paper", "--engine", "podman", "--tag", "envcap/pod:capsule")
+    named = json.loads(ask("image", "inspect", "envcap/pod:capsule"))[0]
+    assert f"sha256:{named['Id']}" == images[0]["identity"]
+
+
+@pytest.mark.usefixtures("engine_state")  # alone: it looks at all that podman holds
+def test_leaves_nothing_when_it_is_stopped(small: Envcap) -> None:
+    small.ok("freeze")
+    before = containers()
+    stopped = small.stop_when("RUN [", "build", "--engine", "podman", "--no-cache", "--tag", "envcap/pod:stopped")
+    assert stopped.code == 130, stopped.err
+    deadline = time.monotonic() + 20  # podman's service removes its container after its client is gone
+    while containers() - before and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert containers() <= before
+    assert "envcap/pod" not in ask("images")
+    small.ok("build", "--engine", "podman", "--tag", "envcap/pod:after")
+
+
+def test_starts_a_service_where_none_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podman, "_address", lambda: None)
+    with closing(podman.open_engine(tmp_path)) as engine:
+        assert engine.platform.startswith("linux/")
+        assert running() == 1
+    assert running() == 0
+
+
+def containers() -> set[str]:
+    """List all that podman has, those of its builder too."""
+    return set(ask("ps", "--all", "--external", "--quiet").split())
+
+
+def running() -> int:
+    """Count the services that a process of ours started."""
+    words = ["pgrep", "--full", "podman.*service.*envcap-podman"]
+    return len(subprocess.run(words, check=False, capture_output=True).stdout.split())
