@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Set in CI and by whoever wants the tests on more or fewer processes.
 JOBS ?= 2
 
-.PHONY: help demo test test-fast check engine browser install clean
+.PHONY: help demo test test-fast check engine browser bases install clean
 
 help:  ## Show what can be asked for
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ test: check engine browser  ## Everything, the container tests included
 
 test-fast: check  ## All that needs no container engine, no package index and no whole environment
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --ignore=tests/integration -m 'not engine and not network and not browser'
+
+# Only where a registry with NVIDIA's images can be reached; the table is reviewed as a diff.
+bases: $(STAMP)  ## Write the table of NVIDIA's CUDA images anew, from their registry
+	@$(BIN)/python tools/bases.py
 
 clean:  ## Remove what the targets above made in this folder
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/*/.venv examples/*/.envcap

@@ -14,7 +14,7 @@ import msgspec
 from envcap import lockfile
 from envcap.compilers import inside, without_building
 from envcap.consent import Consent, require_consent
-from envcap.cuda import complaints, copies, cuda_of
+from envcap.cuda import complaints, copies, stack_of
 from envcap.engines import open_engine, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
@@ -197,7 +197,7 @@ def _require_fitting_gpu(lock: Lock) -> None:
 
     Only for a lock whose evaluation had a GPU, on a machine that has one: others may build for elsewhere.
     """
-    stack = cuda_of(lock.packages)
+    stack = stack_of(lock)
     if stack is None or not lock.hardware.gpus:
         return
     here = probe_host(Path(sys.executable)).hardware

@@ -8,7 +8,8 @@ already; times, owners and modes are fixed, so that the same lock gives the same
 - `pylock.NAME.toml`: the lock.
 - `.envcap/store/SHA256/NAME`: what belongs to the lock.
 - `.envcap/inputs/SHA256/NAME`: wheels, `.deb` files and conda archives as they were downloaded.
-- `.envcap/base/`: the base image of one platform as an OCI image layout (OCI image specification, "Image Layout").
+- `.envcap/base/`: the images that it is made from, of one platform, as an OCI image layout (OCI image specification,
+  "Image Layout").
 
 Unpacked, it is a project: `envcap build` and `envcap verify` run in it, without a network.
 """

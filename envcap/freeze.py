@@ -6,6 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from envcap import __version__, lockfile
 from envcap.config import Override, declare, read_configuration
 from envcap.consent import write_own
@@ -15,7 +17,7 @@ from envcap.evaluate.environment import locale_gaps, recordable, with_interprete
 from envcap.evaluate.reference import portable_command, run_reference
 from envcap.evaluate.watch import watching
 from envcap.model.evaluation import Declaration, Run
-from envcap.model.facts import Facts, System
+from envcap.model.facts import Facts
 from envcap.model.gap import Gap
 from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell
@@ -144,13 +146,15 @@ def _learn(
         env=env,
         cache=download_cache(environ),
         tell=tell,
+        own_base=request.base is not None,
+        offline=request.offline,
     )
     return Lock(
         name=request.name,
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         created_by=f"envcap {__version__}",
         python=facts.interpreter,
-        system=_with_environment(facts.system, variables),
+        system=structs.replace(facts.system, environment=variables),
         hardware=around.hardware,
         base=base,
         code=captured.code,
@@ -183,6 +187,7 @@ def _learn(
         executables=around.executables,
         floor=around.floor,
         os_packages=around.os_packages,
+        toolkit=around.toolkit,
     )
 
 
@@ -251,16 +256,8 @@ def _evaluation_environment(facts: Facts, environ: Mapping[str, str]) -> dict[st
 
 
 def _portable(declaration: Declaration, facts: Facts, env: Mapping[str, str]) -> Declaration:
-    import msgspec
-
     command = portable_command(declaration.command, env=env, interpreter=Path(facts.executable))
-    return msgspec.structs.replace(declaration, command=command)
-
-
-def _with_environment(system: System, variables: dict[str, str]) -> System:
-    import msgspec
-
-    return msgspec.structs.replace(system, environment=variables)
+    return structs.replace(declaration, command=command)
 
 
 def _require_primary(declaration: Declaration, runs: list[Run]) -> None:

@@ -21,16 +21,18 @@ from envcap.machine.linked import Environment, read_static
 from envcap.machine.loader import Loader
 from envcap.machine.other_release import KEYRINGS, SOURCES, BaseArchive, resolve_elsewhere, wishes_of
 from envcap.machine.rpm import ask_rpm
+from envcap.machine.toolkit import is_package_of_toolkit, used_toolkit
 from envcap.model.evaluation import Declaration, Seed
 from envcap.model.facts import Facts, Hardware, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Executable, Floor, Library, OsPackages
+from envcap.model.lock import Base, Executable, Floor, Library, OsPackages, Toolkit
 from envcap.model.observed import Observed
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.pins.configuration import read_configuration
 from envcap.pins.os_packages import fetch_os_packages
 from envcap.pins.session import open_session
+from envcap.pins.toolkit import resolve_toolkit
 from envcap.project.mounts import places_of
 from envcap.redact import redact_text
 from envcap.resources import template_folder
@@ -56,6 +58,7 @@ class Surroundings(Data, frozen=True, kw_only=True):
     executables: list[Executable]
     floor: Floor
     os_packages: OsPackages | None
+    toolkit: Toolkit | None
     gaps: list[Gap]
 
 
@@ -76,8 +79,13 @@ def learn_surroundings(
     env: Mapping[str, str],
     cache: Store,
     tell: Tell,
+    own_base: bool = False,
+    offline: bool = False,
 ) -> Surroundings:
-    """Find libraries and programs, their owners, and the packages that the base lacks. What is unknown is a Gap."""
+    """Find libraries and programs, their owners, and the packages that the base lacks. What is unknown is a Gap.
+
+    A base image of the user's own choice (`own_base`) is taken for all that there is below the packages.
+    """
     environment = Environment(
         executable=facts.executable, prefix=facts.prefix, base_prefix=facts.base_prefix, paths=facts.paths
     )
@@ -89,8 +97,9 @@ def learn_surroundings(
     sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.loaded()}
     libraries = list_libraries(needs, owner=owner, installed=installed, sonames=sonames)
     executables = list_executables(needs, owner=owner, installed=installed)
+    toolkit, toolkit_gaps = (None, []) if own_base else _toolkit(libraries, static.provided, base, offline=offline)
     links = {owner[link]: name for link, name in needs.links.items() if owner.get(link) in installed}
-    wanted, unowned = wanted_packages(libraries, executables, links=links)
+    wanted, unowned = _wanted(libraries, executables, links, toolkit)
     inside = _read_base(base, facts.system) if installed else None
     packages, gaps = _os_packages(
         wanted, facts.system, inside, installed, base=base, owned=[*libraries, *executables], env=env, tell=tell
@@ -114,8 +123,10 @@ def learn_surroundings(
         executables=executables,
         floor=static.floor,
         os_packages=packages,
+        toolkit=toolkit,
         gaps=[
             *watching_gaps(observed, declaration, undeclared),
+            *toolkit_gaps,
             *(_unowned(path) for path in unowned),
             *gaps,
             *_floor_gaps(static.floor, base, inside),
@@ -129,6 +140,34 @@ def _owners(needs: Needs) -> tuple[dict[str, str], dict[str, Installed]]:
     if status.is_file():
         return owners(needs.paths()), read_status(status.read_text(errors="replace"))
     return ask_rpm(needs.paths())
+
+
+def _toolkit(
+    libraries: list[Library], provided: Collection[str], base: Base, *, offline: bool
+) -> tuple[Toolkit | None, list[Gap]]:
+    """Give NVIDIA's image for the CUDA of the system that is in use; None where none is, or none is known."""
+    used, gaps = used_toolkit(libraries, provided=provided)
+    if used is None:
+        return None, gaps
+    toolkit, more = resolve_toolkit(
+        used.libraries,
+        release=used.release,
+        cudnn=used.cudnn,
+        glibc=_glibc_of_suite(base.reference),
+        platform=base.platform,
+        offline=offline,
+    )
+    return toolkit, gaps + more
+
+
+def _wanted(
+    libraries: list[Library], executables: list[Executable], links: Mapping[str, str], toolkit: Toolkit | None
+) -> tuple[dict[str, str], list[str]]:
+    """Give the OS packages that the image needs, but for those whose libraries come from NVIDIA's image."""
+    if toolkit is not None:
+        libraries = [item for item in libraries if item.name not in toolkit.libraries]
+        links = {package: name for package, name in links.items() if not is_package_of_toolkit(package)}
+    return wanted_packages(libraries, executables, links=links)
 
 
 def _os_packages(

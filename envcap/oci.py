@@ -5,7 +5,7 @@ The functions here take bytes that were checked against their digest: what they 
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from envcap.errors import RefusedError
@@ -65,15 +65,18 @@ def read_parts(digest: str, *, platform: str, read: Callable[[str], bytes]) -> P
     )
 
 
-def layout_index(parts: Parts, *, annotations: dict[str, str]) -> bytes:
-    """Give the `index.json` of an image layout that holds these parts."""
-    entry: dict[str, Any] = {
-        "mediaType": parts.root.media_type,
-        "digest": parts.root.digest,
-        "size": parts.root.size,
-        "annotations": annotations,
-    }
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]}
+def layout_index(images: Mapping[str, Parts], *, annotation: str) -> bytes:
+    """Give the `index.json` of an image layout that holds these images, each with its name in an annotation."""
+    entries = [
+        {
+            "mediaType": parts.root.media_type,
+            "digest": parts.root.digest,
+            "size": parts.root.size,
+            "annotations": {annotation: name},
+        }
+        for name, parts in images.items()
+    ]
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries}
     return json.dumps(index, separators=(",", ":"), sort_keys=True).encode()
 
 

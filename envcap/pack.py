@@ -77,7 +77,7 @@ def pack(request: PackRequest, *, environ: Mapping[str, str], tell: Tell) -> Pac
         if not file.is_relative_to(project / STORE_FOLDER):
             files[f"{INPUTS_FOLDER}/{sha256}/{file.name}"] = file
     with tempfile.TemporaryDirectory(prefix=".envcap-base-", dir=output.parent) as scratch:
-        files |= _base_files(lock.base, project, Path(scratch), tell=tell)
+        files |= _image_files(lock.images, project, Path(scratch), tell=tell)
         tell(Progress(kind="step", text=f"writing `{output}`"))
         with replacing(output) as stream:
             manifest = write_capsule(stream, path.name, files, tell=tell)
@@ -102,7 +102,8 @@ def open_capsule(capsule: Path, into: Path | None, *, tell: Tell) -> tuple[Path,
     try:
         manifest = unpack(capsule, scratch, tell=tell)
         lock, _ = lockfile.read(scratch / manifest.lock)
-        _held_base(lock.base, scratch)
+        for image in lock.images:
+            _held_image(image, scratch)
         if folder.exists():
             folder.rmdir()
         scratch.rename(folder)
@@ -114,31 +115,37 @@ def open_capsule(capsule: Path, into: Path | None, *, tell: Tell) -> tuple[Path,
 
 
 def settle_base(context: Context, lock: Lock, project: Path, engine: Engine, *, tell: Tell) -> tuple[Context, str]:
-    """Load the base image that came in a capsule into the engine; give the context to build with, and its base.
+    """Load the images that came in a capsule into the engine; give the context to build with, and its base.
 
-    It is the same context but on an engine that cannot find a loaded image by its digest: there the base is named by
-    the name that it was loaded under, after its id was compared.
+    It is the same context but on an engine that cannot find a loaded image by its digest: there each is named by the
+    name that it was loaded under, after its id was compared.
     """
-    from envcap.render.context import base_reference
+    from envcap.render.context import pinned_reference
 
     if base_layout(project) is None:
-        return context, base_reference(lock)
-    parts = _held_base(lock.base, project)
-    tell(Progress(kind="step", text=f"loading the base image `{lock.base.reference}`"))
-    name = engine.load_base(lock.base, parts, project / BASE_FOLDER / _BLOBS)
-    if name is None:
-        return context, base_reference(lock)
-    locked, local = f"FROM {base_reference(lock)}".encode(), f"FROM {name}".encode()
+        return context, pinned_reference(lock.base)
+    names = {}
+    for image in lock.images:
+        parts = _held_image(image, project)
+        tell(Progress(kind="step", text=f"loading the base image `{image.reference}`"))
+        locked = pinned_reference(image)
+        names[locked] = engine.load_base(image, parts, project / BASE_FOLDER / _BLOBS) or locked
     files = [
-        structs.replace(file, content=file.content.replace(locked, local))
+        structs.replace(file, content=_with_names(file.content, names))
         if file.path == "Dockerfile" and file.content is not None
         else file
         for file in context.files
     ]
-    return structs.replace(context, files=files), name
+    return structs.replace(context, files=files), names[pinned_reference(lock.base)]
 
 
-def _held_base(base: Base, project: Path) -> Parts:
+def _with_names(dockerfile: bytes, names: Mapping[str, str]) -> bytes:
+    for locked, local in names.items():
+        dockerfile = dockerfile.replace(f"FROM {locked}".encode(), f"FROM {local}".encode())
+    return dockerfile
+
+
+def _held_image(base: Base, project: Path) -> Parts:
     from envcap.pins.base_files import held_parts
 
     parts = held_parts(base, project / BASE_FOLDER / _BLOBS)
@@ -164,31 +171,37 @@ def _stored(lock: Lock, written: bytes, project: Path) -> dict[str, Path]:
     return files
 
 
-def _base_files(base: Base, project: Path, scratch: Path, *, tell: Tell) -> dict[str, Path]:
-    """Give the base image as an OCI layout: from the capsule that the project came in, the engine, or the registry."""
+def _image_files(images: list[Base], project: Path, scratch: Path, *, tell: Tell) -> dict[str, Path]:
+    """Give the images as one OCI layout: from the capsule that the project came in, the engine, or the registry."""
+    files: dict[str, Path] = {}
+    found = {}
+    for image in images:
+        tell(Progress(kind="step", text=f"taking the base image `{image.reference}`"))
+        parts, blobs = _whole_image(image, project, scratch / _BLOBS, tell=tell)
+        digests = [*parts.documents, *(blob.digest for blob in parts.blobs)]
+        names = [digest.removeprefix("sha256:") for digest in digests]
+        files |= {f"{BASE_FOLDER}/{_BLOBS}/{name}": blobs / name for name in names}
+        found[image.reference] = parts
+    (scratch / "oci-layout").write_bytes(LAYOUT)
+    (scratch / "index.json").write_bytes(layout_index(found, annotation="org.opencontainers.image.ref.name"))
+    return {**{f"{BASE_FOLDER}/{name}": scratch / name for name in ("index.json", "oci-layout")}, **files}
+
+
+def _whole_image(image: Base, project: Path, scratch: Path, *, tell: Tell) -> tuple[Parts, Path]:
+    """Give what an image consists of, and the folder that its blobs are in: the capsule's or the one to fill."""
     from envcap.pins.base_files import fetch_base, held_parts
 
-    tell(Progress(kind="step", text=f"taking the base image `{base.reference}`"))
     blobs = project / BASE_FOLDER / _BLOBS
-    parts = held_parts(base, blobs) if blobs.is_dir() else None
+    parts = held_parts(image, blobs) if blobs.is_dir() else None
     if parts is None:
-        blobs = scratch / _BLOBS
-        blobs.mkdir(parents=True)
+        blobs = scratch
+        blobs.mkdir(parents=True, exist_ok=True)
         with suppress(NotRunError), closing(open_container_engine(project)) as engine:
-            engine.save_base(base, blobs)
-        parts = held_parts(base, blobs)
+            engine.save_base(image, blobs)
+        parts = held_parts(image, blobs)
     if parts is None:
-        fetch_base(base, blobs, tell=tell)
-        parts = held_parts(base, blobs)
+        fetch_base(image, blobs, tell=tell)
+        parts = held_parts(image, blobs)
     if parts is None:
-        raise NotRunError(f"The base image `{base.reference}` cannot be had whole.")
-    (scratch / "oci-layout").write_bytes(LAYOUT)
-    (scratch / "index.json").write_bytes(
-        layout_index(parts, annotations={"org.opencontainers.image.ref.name": base.reference})
-    )
-    digests = [*parts.documents, *(blob.digest for blob in parts.blobs)]
-    names = [digest.removeprefix("sha256:") for digest in digests]
-    return {
-        **{f"{BASE_FOLDER}/{name}": scratch / name for name in ("index.json", "oci-layout")},
-        **{f"{BASE_FOLDER}/{_BLOBS}/{name}": blobs / name for name in names},
-    }
+        raise NotRunError(f"The base image `{image.reference}` cannot be had whole.")
+    return parts, blobs

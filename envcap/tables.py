@@ -26,6 +26,7 @@ from envcap.model.lock import (
     Lock,
     OsPackages,
     Package,
+    Toolkit,
     Wheel,
 )
 from envcap.model.numerics import Numerics
@@ -94,6 +95,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     libraries: list[Library] = []
     executables: list[Executable] = []
     os_packages: OsPackages | None = None
+    toolkit: Toolkit | None = None
     gaps: list[Gap] = []
 
 
@@ -143,6 +145,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 libraries=lock.libraries,
                 executables=lock.executables,
                 os_packages=lock.os_packages,
+                toolkit=lock.toolkit,
                 gaps=lock.gaps,
             )
         ),
@@ -213,6 +216,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         libraries=own.libraries,
         executables=own.executables,
         os_packages=own.os_packages,
+        toolkit=own.toolkit,
         numerics=own.numerics,
         settings=own.settings,
         seeds=own.seeds,

@@ -30,6 +30,7 @@ from envcap.model.lock import (
     OsPackages,
     Package,
     Submodule,
+    Toolkit,
     Wheel,
 )
 from envcap.model.numerics import NumericLibrary, Numerics
@@ -330,3 +331,25 @@ def sample_lock() -> Lock:
             )
         ],
     )
+
+
+@pytest.fixture(scope="session")
+def toolkit() -> Toolkit:
+    """Give what a lock says of a CUDA of the system; the sample lock has none."""
+    image = Base(
+        reference="nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04",
+        digest="sha256:" + "5" * 64,
+        media_type="application/vnd.oci.image.index.v1+json",
+        manifest_digest="sha256:" + "6" * 64,
+    )
+    return Toolkit(release="12.8", image=image, libraries=["libcudart.so.12", "libcudnn.so.9"])
+
+
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a library that answers as NVML does on a machine with an H100."""
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).with_name("nvml.c")
+    command = ["cc", "-shared", "-fPIC", "-w", "-o", str(folder / "libnvidia-ml.so.1"), str(source)]
+    subprocess.run(command, check=True)
+    return folder

@@ -1,6 +1,9 @@
 """What `envcap build` refuses before it reads a lock or asks an engine."""
 
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from envcap import lockfile
 from envcap.build import BuildRequest, build
 from envcap.commands.companions import Companions
 from envcap.errors import NotRunError, WrongUsageError
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Package, Wheel
 from envcap.model.progress import say_nothing
 
 
@@ -68,3 +71,28 @@ def test_what_lies_beside_an_image_is_checked_before_it_is_built(tmp_path: Path)
             Companions(sbom=sbom, provenance=None, only_context=False)
     with pytest.raises(WrongUsageError, match="is about an image"):
         Companions(sbom=None, provenance=tmp_path / "provenance.json", only_context=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("13.0.48", "the driver `570.86.10` is too old for CUDA 13.0 (`nvidia-cuda-runtime 13.0.48`)"),
+        ("11.7.99", "CUDA 11.7 (`nvidia-cuda-runtime 11.7.99`) has no code for `NVIDIA H100 80GB HBM3"),
+    ],
+)
+def test_a_gpu_that_cannot_run_it_is_named_before_anything_is_built(
+    version: str, words: str, sample_lock: Lock, nvml: Path, tmp_path: Path
+) -> None:
+    file = f"nvidia_cuda_runtime-{version}-py3-none-manylinux_2_17_x86_64.whl"
+    wheel = Wheel(name=file, url=f"https://files.example.org/{file}", sha256="1" * 64)
+    lock = msgspec.structs.replace(
+        sample_lock, packages=[Package(name="nvidia-cuda-runtime", version=version, wheel=wheel)]
+    )
+    (tmp_path / "pylock.train.toml").write_bytes(lockfile.dump(lock))
+    command = [sys.executable, "-m", "envcap", "build", "--name", "train", "--frozen-code"]
+    environ = {**os.environ, "LD_LIBRARY_PATH": str(nvml), "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    said = " ".join(done.stderr.split())
+    assert f"This machine cannot run what was frozen: {words}" in said
+    assert "Install a newer driver" in said

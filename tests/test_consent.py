@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from envcap import lockfile
 from envcap.consent import Consent, require_consent, write_own
 from envcap.errors import RefusedError
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Toolkit
 from envcap.model.progress import Progress, say_nothing
 from envcap.report.intention import Intention, describe_intention
 
@@ -64,3 +65,11 @@ def test_what_is_shown(sample_lock: Lock) -> None:
     alone = "\n".join(describe_intention(sample_lock, Intention(verb="verify", engine="venv")))
     assert "does not contain it" in alone
     assert "as root" not in alone
+
+
+def test_nvidias_image_is_shown_where_it_is_run(sample_lock: Lock, toolkit: Toolkit) -> None:
+    line = f"runs in a stage of the build: {toolkit.image.reference} (sha256:{'6' * 64})"
+    lock = msgspec.structs.replace(sample_lock, toolkit=toolkit)
+    assert line in describe_intention(lock, DOCKER)
+    assert line not in describe_intention(sample_lock, DOCKER)
+    assert line not in describe_intention(lock, Intention(verb="build", engine="venv"))

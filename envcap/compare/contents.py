@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from envcap.model.facts import Facts
-from envcap.model.lock import Executable, Library, Lock
+from envcap.model.lock import Executable, Library, Lock, Toolkit
 from envcap.model.struct import Data
 from envcap.surroundings import machine_contents
 
@@ -34,7 +34,11 @@ def contents_of_lock(lock: Lock) -> Contents:
             "packages": {package.name: package.version for package in lock.packages},
             "files": {package.name: _short(package.wheel.sha256) for package in lock.packages},
             "conda": {one.name: f"{one.version} {one.build}" for one in lock.conda},
-            "base": {"image": lock.base.reference, "digest": _short((lock.base.digest or "").partition(":")[2])},
+            "base": {
+                "image": lock.base.reference,
+                "digest": _short((lock.base.digest or "").partition(":")[2]),
+                **_toolkit(lock.toolkit),
+            },
             "libraries": _owned(lock),
             "os-packages": {one.name: one.version for one in lock.os_packages.packages} if lock.os_packages else {},
             "settings": dict(lock.system.environment),
@@ -62,6 +66,15 @@ def _owned(lock: Lock) -> dict[str, str]:
     """Give system libraries and programs by name, with the package that owns each."""
     found: list[Library | Executable] = [*lock.libraries, *lock.executables]
     return {item.name: f"{item.package or 'no package'} {item.version or ''}".strip() for item in found}
+
+
+def _toolkit(toolkit: Toolkit | None) -> dict[str, str]:
+    if toolkit is None:
+        return {}
+    return {
+        "CUDA image": toolkit.image.reference,
+        "CUDA image digest": _short((toolkit.image.digest or "").partition(":")[2]),
+    }
 
 
 def _short(digest: str) -> str:

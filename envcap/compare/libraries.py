@@ -8,7 +8,8 @@ from envcap.model.verdict import Finding
 
 # Up to the first number after `.so`: what stays the same when a library gets a new minor version.
 _STEM = re.compile(r"(?:.*/)?(?P<stem>[^/]+?\.so(?:\.[0-9]+)?)[^/]*")
-_SYSTEM = re.compile(r"/(usr/)?lib(32|64|x32)?/(?!python3[.0-9]*/)")  # an interpreter's own modules are its affair
+# An interpreter's own modules are its affair; the second is where NVIDIA's image has CUDA.
+_SYSTEM = re.compile(r"/(usr/)?lib(32|64|x32)?/(?!python3[.0-9]*/)|/usr/local/cuda-[0-9.]+/")
 
 
 def compare_libraries(lock: Lock, *, loaded: Iterable[str], versions: Mapping[str, str] | None) -> list[Finding]:
@@ -31,7 +32,23 @@ def _compare_loaded(lock: Lock, loaded: set[str]) -> list[Finding]:
         for item in lock.libraries
         if _is_for_python(item, programs) and not {_stem(item.path), _stem(item.name)} & stems
     ]
-    return missing + [_finding(stem, "not loaded", "loaded") for stem in sorted(stems - known)]
+    return [
+        *missing,
+        *(_finding(stem, "not loaded", "loaded") for stem in sorted(stems - known)),
+        *_compare_toolkit(lock, loaded),
+    ]
+
+
+def _compare_toolkit(lock: Lock, loaded: set[str]) -> list[Finding]:
+    """Compare the libraries that come from NVIDIA's image by the full version that their files are called after."""
+    inside = {_stem(path): path.rpartition("/")[2] for path in loaded}
+    copied = lock.toolkit.libraries if lock.toolkit is not None else []
+    frozen = {item.name: item.path.rpartition("/")[2] for item in lock.libraries if item.name in copied}
+    return [
+        _finding(name, file, inside[_stem(name)])
+        for name, file in sorted(frozen.items())
+        if file != name and inside.get(_stem(name), file) not in {file, name}
+    ]
 
 
 def _is_for_python(item: Library, programs: set[str]) -> bool:
@@ -42,9 +59,12 @@ def _is_for_python(item: Library, programs: set[str]) -> bool:
 
 def _compare_versions(lock: Lock, versions: Mapping[str, str]) -> list[Finding]:
     frozen: dict[str, str] = {}
+    copied = lock.toolkit.libraries if lock.toolkit is not None else []  # these have no package inside
     owned: list[Library | Executable] = [*lock.executables, *lock.libraries]
     for item in owned:
-        if item.package is not None and item.version is not None and not getattr(item, "interpreter", False):
+        if isinstance(item, Library) and (item.interpreter or item.name in copied):
+            continue
+        if item.package is not None and item.version is not None:
             frozen[item.package] = item.version
     return [
         Finding(where="os-packages", subject=name, frozen=version, observed=versions.get(name, "missing"))

@@ -120,7 +120,7 @@ def write_load_archive(archive: BinaryIO, parts: Parts, folder: Path, *, name: s
     }
     texts = {
         "oci-layout": LAYOUT,
-        "index.json": layout_index(parts, annotations={"io.containerd.image.name": name}),
+        "index.json": layout_index({name: parts}, annotation="io.containerd.image.name"),
         "manifest.json": json.dumps([described]).encode(),
         **{place(digest): content for digest, content in parts.documents.items()},
     }

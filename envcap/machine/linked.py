@@ -46,11 +46,13 @@ class Static(Data, frozen=True, kw_only=True):
     """What the static pass found. `floor` is what the packages' objects ask of the C and C++ libraries.
 
     The interpreter's own objects do not count for it: the base image brings another build of the same version.
+    `provided` are the names under which the environment's own objects can be had, once something has loaded them.
     """
 
     libraries: list[Linked]
     objects: int
     floor: Floor
+    provided: set[str]
 
 
 def objects_of(environment: Environment) -> tuple[list[str], list[str]]:
@@ -83,13 +85,15 @@ def read_static(environment: Environment, *, environ: Mapping[str, str]) -> Stat
     own, others = objects_of(environment)
     program = loader.read(own[0])
     above = loader.inherited(own[0], program, above=()) if program else ()
-    walk = _Walk(loader, environment, sonames=_sonames(loader, [*own, *others]))
+    provided = _sonames(loader, [*own, *others])
+    walk = _Walk(loader, environment, sonames=provided)
     for path in own:
         walk.follow(path, above, root=Path(path).name, interpreter=True)
     for path in others:
         walk.follow(path, above, root=Path(path).name, interpreter=False)
     versions = {version for path in others for version in getattr(loader.read(path), "versions", [])}
-    return Static(libraries=walk.result(), objects=len(own) + len(others), floor=floor_of(versions))
+    objects = len(own) + len(others)
+    return Static(libraries=walk.result(), objects=objects, floor=floor_of(versions), provided=provided)
 
 
 def closure_of(program: str, *, environ: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ CHANGES_PATCH = "changes.patch"
 OWNER = 65532  # the user and group that the evaluation runs as in an image
 HOOK_FILE, HOOK_EVENTS = "sitecustomize.py", "events"
 OS_PACKAGES = "os-packages"  # the folder of the .deb files in the build context
+TOOLKIT = "toolkit"  # the folder of what is run in NVIDIA's image
 LOCK_LABEL = "dev.envcap.lock.sha256"
 TARGET_LABEL = "dev.envcap.target"
 IMAGE_ARCHIVE = "image.tar"  # in the build context: the home and the lock, as they come into the image

@@ -236,6 +236,14 @@ class OsPackages(Table, frozen=True, kw_only=True):
     packages: list[OsPackage] = []
 
 
+class Toolkit(Table, frozen=True, kw_only=True):
+    """The CUDA of the system that the environment uses, and NVIDIA's image that the built one takes it from."""
+
+    release: str  # `12.8`
+    image: Base  # with its digest
+    libraries: list[str]  # sonames, sorted
+
+
 class Lock(Data, frozen=True, kw_only=True):
     """The whole lock, free of its file format (which `lockfile.py` and `tables.py` alone know)."""
 
@@ -260,6 +268,12 @@ class Lock(Data, frozen=True, kw_only=True):
     executables: list[Executable] = []
     floor: Floor = Floor()
     os_packages: OsPackages | None = None
+    toolkit: Toolkit | None = None  # None where the environment brings its CUDA along, or uses none
     numerics: Numerics = Numerics()
     settings: dict[str, str] = {}  # variables and torch's switches as the reference runs ended with them
     seeds: list[Seed] = []
+
+    @property
+    def images(self) -> list[Base]:
+        """The images that its own is made from: the base below, and NVIDIA's where CUDA is taken from one."""
+        return [self.base] if self.toolkit is None else [self.base, self.toolkit.image]

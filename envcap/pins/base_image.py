@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ _OLDEST_INSTALLING = (3, 10)
 _INSTALLING = "3.11"
 _SECONDS = 30  # for one question to an engine or a registry
 # What a registry may answer with (OCI image specification; Docker image manifest version 2, schema 2).
-_INDEX_TYPES = (
+INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
@@ -47,9 +46,6 @@ class _Resolved(Data, frozen=True, kw_only=True):
     manifest_digest: str | None = None
 
 
-_Asking = tuple[Callable[[str, str], _Resolved], ...]
-
-
 def resolve_base(facts: Facts, *, explicit: str | None, offline: bool = False) -> tuple[Base, list[Gap]]:
     """Give the base image for an environment, with a Gap where its digest could not be learned.
 
@@ -57,16 +53,16 @@ def resolve_base(facts: Facts, *, explicit: str | None, offline: bool = False) -
     user asked for, with or without a digest; when it cannot be resolved, that is an error and not a Gap:
     WrongUsageError for a bad form, NotRunError when nobody knows it.
     """
-    kind = _PLATFORMS.get(facts.system.architecture, f"linux/{facts.system.architecture}")
-    asking: _Asking = (_ask_engine_here,) if offline else (_ask_engine, _ask_registry)
+    kind = platform_of(facts.system)
     if explicit is not None:
-        return _resolve_explicit(explicit, kind, asking), []
+        return _resolve_explicit(explicit, kind, offline=offline), []
     failures: list[str] = []
     candidates = candidate_references(facts)
     for reference in candidates:
-        resolved = _resolve(reference, kind, asking, failures)
-        if resolved is not None:
-            return _base(reference, resolved, kind), []
+        base, why = resolve_image(reference, kind, offline=offline)
+        if base is not None:
+            return base, []
+        failures += why
     gap = Gap(
         where="base",
         subject=candidates[0],
@@ -74,6 +70,11 @@ def resolve_base(facts: Facts, *, explicit: str | None, offline: bool = False) -
         consequence="no image can be built from this lock; freeze with an engine running, or with `--base`",
     )
     return Base(reference=candidates[0], platform=kind), [gap]
+
+
+def platform_of(system: System) -> str:
+    """Give the platform of images for a machine, such as `linux/amd64`."""
+    return _PLATFORMS.get(system.architecture, f"linux/{system.architecture}")
 
 
 def candidate_references(facts: Facts) -> list[str]:
@@ -103,7 +104,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
-def _resolve_explicit(explicit: str, kind: str, asking: _Asking) -> Base:
+def _resolve_explicit(explicit: str, kind: str, *, offline: bool) -> Base:
     match = _WITH_DIGEST.fullmatch(explicit)
     reference = match["reference"] if match else explicit
     if _REFERENCE.fullmatch(reference) is None:
@@ -112,34 +113,36 @@ def _resolve_explicit(explicit: str, kind: str, asking: _Asking) -> Base:
         )
     if match:
         return Base(reference=reference, digest=match["digest"], platform=kind)
-    failures: list[str] = []
-    resolved = _resolve(reference, kind, asking, failures)
-    if resolved is None:
+    base, failures = resolve_image(reference, kind, offline=offline)
+    if base is None:
         raise NotRunError(
             f"The base image `{reference}` could not be resolved to a digest: {'; '.join(failures)}.",
             hint="Check its name, start Docker, or give the digest too: `--base IMAGE@sha256:…`.",
         )
-    return _base(reference, resolved, kind)
+    return base
 
 
-def _base(reference: str, resolved: _Resolved, kind: str) -> Base:
-    return Base(
-        reference=reference,
-        digest=resolved.digest,
-        media_type=resolved.media_type,
-        manifest_digest=resolved.manifest_digest,
-        platform=kind,
-    )
+def resolve_image(reference: str, kind: str, *, offline: bool = False) -> tuple[Base | None, list[str]]:
+    """Give an image with its digest, or None with what was answered, for the platform `kind`.
 
-
-def _resolve(reference: str, kind: str, asking: _Asking, failures: list[str]) -> _Resolved | None:
-    """Ask the engine, which knows the user's mirrors and logins, then the registry; offline, an engine here alone."""
-    for ask in asking:
+    The engine is asked, which knows the user's mirrors and logins, then the registry; offline, an engine here alone.
+    """
+    failures: list[str] = []
+    for ask in (_ask_engine_here,) if offline else (_ask_engine, _ask_registry):
         try:
-            return ask(reference, kind)
-        except LookupError as error:  # noqa: PERF203  (two turns)
+            resolved = ask(reference, kind)
+        except LookupError as error:
             failures.append(redact_text(str(error.args[0])))
-    return None
+            continue
+        base = Base(
+            reference=reference,
+            digest=resolved.digest,
+            media_type=resolved.media_type,
+            manifest_digest=resolved.manifest_digest,
+            platform=kind,
+        )
+        return base, failures
+    return None, failures
 
 
 def _ask_engine(reference: str, kind: str) -> _Resolved:
@@ -201,7 +204,7 @@ def _ask_registry(reference: str, kind: str) -> _Resolved:
             raise LookupError(f"the registry of `{reference}` answers {answer.status_code}")
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         digest = answer.headers.get("Docker-Content-Digest", "")
-        manifest = _manifest_for(answer.json(), kind) if media_type in _INDEX_TYPES else digest
+        manifest = manifest_for(answer.json(), kind) if media_type in INDEX_TYPES else digest
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise LookupError(f"the registry of `{reference}` names no digest")
     return _Resolved(digest=digest, media_type=media_type, manifest_digest=manifest)
@@ -232,7 +235,7 @@ def get_from_registry(
 
     The body is not read yet.
     """
-    headers = {"Accept": ", ".join(_INDEX_TYPES + _MANIFEST_TYPES)}
+    headers = {"Accept": ", ".join(INDEX_TYPES + _MANIFEST_TYPES)}
     user = (login["username"], login["password"]) if login and login.get("username") else None
     answer = session.get(address, headers=headers, timeout=_SECONDS, stream=True)
     challenge = answer.headers.get("WWW-Authenticate", "")
@@ -250,7 +253,7 @@ def get_from_registry(
     return session.get(address, headers=headers, timeout=_SECONDS, stream=True)
 
 
-def _manifest_for(index: dict[str, Any], kind: str) -> str | None:
+def manifest_for(index: dict[str, Any], kind: str) -> str | None:
     """Give the digest of this platform's manifest in an image index."""
     for entry in index.get("manifests", []):
         described = entry.get("platform", {})

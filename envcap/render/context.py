@@ -5,11 +5,11 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from envcap.cuda import cuda_of
+from envcap.cuda import stack_of
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, ContextFile, Target
-from envcap.model.layout import CODE_ARCHIVE, EPOCH, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL
-from envcap.model.lock import Lock, OsPackage
+from envcap.model.layout import CODE_ARCHIVE, EPOCH, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL, TOOLKIT
+from envcap.model.lock import Base, Lock, OsPackage
 from envcap.render.conda import conda_files, conda_values
 from envcap.render.furnishing import image_archive
 from envcap.render.layers import ENVIRONMENT, MAKE_ENVIRONMENT, installation_of, layer_files, layer_steps
@@ -59,6 +59,7 @@ def render(
             *code,
             *layer_files(lock.packages),
             *_os_package_files(lock),
+            *_toolkit_files(lock),
             *conda_files(lock, link_scripts=link_scripts),
         ]
     else:
@@ -91,7 +92,7 @@ def image_environment(lock: Lock) -> dict[str, str]:
         "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
         **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": ENVIRONMENT}),
     }
-    if cuda_of(lock.packages) is not None:
+    if stack_of(lock) is not None:
         # What NVIDIA's container toolkit reads; without them it may hand nothing into the container.
         surrounding |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
     if _TIMEZONE.fullmatch(lock.system.timezone):
@@ -103,12 +104,14 @@ def image_environment(lock: Lock) -> dict[str, str]:
 def _os_package_files(lock: Lock) -> list[ContextFile]:
     """Give the packages, named in the order in which they are installed, and the lists that they are checked by."""
     packages = [] if lock.os_packages is None else lock.os_packages.packages
-    if not packages:
+    if not packages and lock.toolkit is None:
         return []
     names = [f"{number:03}-{package.file}" for number, package in enumerate(packages)]
     sums = "".join(f"{package.sha256}  {name}\n" for package, name in zip(packages, names, strict=True))
-    script = fill("install.sh.j2", {"epoch": EPOCH})
-    texts = {"install.sh": script, "SHA256SUMS": sums, **os_package_lists(packages)}
+    told = {"epoch": EPOCH, "has_os_packages": bool(packages), "toolkit": lock.toolkit is not None}
+    texts = {"install.sh": fill("install.sh.j2", told)}
+    if packages:
+        texts |= {"SHA256SUMS": sums, **os_package_lists(packages)}
     return [
         *(ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()),
         *(
@@ -116,6 +119,15 @@ def _os_package_files(lock: Lock) -> list[ContextFile]:
             for package, name in zip(packages, names, strict=True)
         ),
     ]
+
+
+def _toolkit_files(lock: Lock) -> list[ContextFile]:
+    """Give what gathers the libraries in NVIDIA's image: the script, and the names of the libraries."""
+    if lock.toolkit is None:
+        return []
+    names = "".join(f"{name}\n" for name in lock.toolkit.libraries)
+    texts = {"gather.sh": fill("gather.sh.j2", {"epoch": EPOCH}), "LIBRARIES": names}
+    return [ContextFile(path=f"{TOOLKIT}/{name}", content=text.encode()) for name, text in texts.items()]
 
 
 def os_package_lists(packages: Sequence[OsPackage]) -> dict[str, str]:
@@ -139,6 +151,7 @@ def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target)
         "tag": tag,
         "base": base_reference(lock),
         "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
+        "toolkit": pinned_reference(lock.toolkit.image) if lock.toolkit is not None else None,
         "conda": conda_values(lock) if lock.conda_prefix is not None else None,
         "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
         "layers": layer_steps(lock.packages),
@@ -159,9 +172,14 @@ def base_reference(lock: Lock) -> str:
             hint="Freeze again where a Docker engine or the registry can be reached, or with "
             "`--base IMAGE@sha256:…`; or use `--engine venv`, which needs no base image.",
         )
-    if _REFERENCE.fullmatch(base.reference) is None or _DIGEST.fullmatch(base.digest) is None:
-        raise RefusedError(f"`{base.reference}@{base.digest}` is not an image reference with a digest.")
-    return f"{base.reference}@{base.digest}"
+    return pinned_reference(base)
+
+
+def pinned_reference(image: Base) -> str:
+    """Give reference and digest of an image as FROM names it. Raises RefusedError for a bad form."""
+    if _REFERENCE.fullmatch(image.reference) is None or _DIGEST.fullmatch(image.digest or "") is None:
+        raise RefusedError(f"`{image.reference}@{image.digest}` is not an image reference with a digest.")
+    return f"{image.reference}@{image.digest}"
 
 
 def image_labels(lock: Lock, *, lock_sha256: str, target: Target) -> dict[str, str]:

@@ -53,6 +53,12 @@ def portable_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -
             hint="`envcap build --output DIR` writes the Dockerfile with the archives beside it; "
             "`envcap export --format conda-explicit` gives them as text for conda itself.",
         )
+    if lock.toolkit is not None:
+        raise NotRunError(
+            f"The image takes CUDA {lock.toolkit.release} from `{lock.toolkit.image.reference}`, and a portable "
+            "Dockerfile does not do that.",
+            hint="`envcap build --output DIR` writes the Dockerfile that does, with the packages beside it.",
+        )
     values = dockerfile_values(lock, tag=tag, lock_sha256=lock_sha256, target=target)
     not_locked = brought_along(lock)
     return {

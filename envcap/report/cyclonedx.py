@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envcap import __version__
 from envcap.errors import NotRunError
-from envcap.model.lock import Lock, OsPackage, Package
+from envcap.model.lock import Base, Lock, OsPackage, Package
 
 if TYPE_CHECKING:
     from cyclonedx.model.bom import Bom
@@ -48,7 +48,7 @@ def _bill(lock: Lock) -> "Bom":
     told = " ".join([lock.created_at, lock.code.archive, *(package.wheel.sha256 for package in lock.packages)])
     bill = Bom(metadata=metadata, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"https://envcap.dev/lock/{told}"))
     python = {package.name: _python_component(package) for package in lock.packages}
-    others = [_base(lock), *_conda_components(lock), *_os_components(lock)]
+    others = [*map(_image, lock.images), *_conda_components(lock), *_os_components(lock)]
     for component in [*python.values(), *others]:
         bill.components.add(component)
     for package in lock.packages:
@@ -92,16 +92,16 @@ def _os_url(package: OsPackage, distribution: str, lock: Lock) -> "PackageURL":
     return _url("deb", package.name, package.version, namespace=distribution, **told)
 
 
-def _base(lock: Lock) -> "Component":
+def _image(image: Base) -> "Component":
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component, ComponentType
 
-    digest = (lock.base.digest or "").removeprefix("sha256:")
+    digest = (image.digest or "").removeprefix("sha256:")
     return Component(
-        name=lock.base.reference,
-        version=lock.base.digest,
+        name=image.reference,
+        version=image.digest,
         type=ComponentType.CONTAINER,
-        bom_ref=f"base:{lock.base.reference}",
+        bom_ref=f"base:{image.reference}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else None,
     )
 

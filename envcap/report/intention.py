@@ -36,6 +36,9 @@ def describe_intention(lock: Lock, intention: Intention) -> list[str]:
     ]
     if contained and lock.os_packages is not None and lock.os_packages.packages:
         lines.append(f"installs as root in the image: {_some(one.file for one in lock.os_packages.packages)}")
+    if contained and lock.toolkit is not None:
+        image = lock.toolkit.image
+        lines.append(f"runs in a stage of the build: {image.reference} ({image.manifest_digest or image.digest})")
     if lock.conda:
         lines.append(f"link scripts of {len(lock.conda)} conda packages: {'run' if intention.link_scripts else 'no'}")
     if not contained:

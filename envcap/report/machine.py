@@ -2,6 +2,7 @@
 
 from msgspec.structs import asdict
 
+from envcap.cuda import stack_of
 from envcap.model.lock import Executable, Library, Lock
 from envcap.report.table import table_lines
 from envcap.surroundings import machine_contents
@@ -21,6 +22,7 @@ def around_lines(lock: Lock) -> dict[str, str]:
     used = [copy for copy in lock.hardware.gpu_libraries if copy.loaded]
     if used:
         lines["gpu stack"] = ", ".join(f"{copy.name} {copy.version or 'of unknown version'}" for copy in used)
+    lines |= _cuda(lock)
     if lock.seeds:
         lines["seeds"] = f"set by {len(lock.seeds)} call{'s' if len(lock.seeds) > 1 else ''} in the code"
     if lock.executables:
@@ -29,6 +31,17 @@ def around_lines(lock: Lock) -> dict[str, str]:
         names = ", ".join(package.name for package in lock.os_packages.packages)
         lines["os-packages"] = f"{len(lock.os_packages.packages)} to install on the base: {names}"
     return lines
+
+
+def _cuda(lock: Lock) -> dict[str, str]:
+    """Say where the image has its CUDA from, and why; nothing for an environment without."""
+    toolkit = lock.toolkit
+    if toolkit is not None:
+        names, image = ", ".join(toolkit.libraries), toolkit.image
+        source = f"{image.reference}@{(image.digest or '')[:19]}…"
+        return {"cuda": f"{toolkit.release} of the system is used: {names}, which the image takes from {source}"}
+    stack = stack_of(lock)
+    return {"cuda": f"{stack.cuda}, which the packages bring along ({stack.told_by})"} if stack is not None else {}
 
 
 def around_tables(lock: Lock) -> list[str]:

@@ -44,8 +44,9 @@ def provenance_document(lock: Lock, making: Making) -> str:
 
 def _dependencies(lock: Lock, making: Making) -> Iterator[dict[str, Any]]:
     yield _resource(f"pylock.{lock.name}.toml", making.image.lock_sha256)
-    base = lock.base
-    if base.digest is not None:
+    for base in lock.images:
+        if base.digest is None:
+            continue
         name, _, tag = base.reference.partition(":") if "/" not in base.reference else base.reference.rpartition(":")
         query = f"digest={quote(base.digest, safe='')}&platform={quote(base.platform, safe='')}"
         place = f"pkg:docker/{quote(name, safe='/')}@{quote(tag, safe='')}?{query}"

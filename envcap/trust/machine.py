@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from envcap.model.lock import Executable, Library, Lock, OsPackage
+from envcap.model.lock import Executable, Library, Lock, OsPackage, Toolkit
 from envcap.trust.forms import ADDRESS, DIGEST, complaints_about_forms, complaints_about_lines, show
 
 # deb-control(5), deb-version(7); rpm allows capitals and `_` in names and `^` in versions too.
@@ -13,6 +13,8 @@ _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _DEB_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _FILE = re.compile(r"[a-z0-9][a-z0-9+.-]+_[A-Za-z0-9.+~%-]+_[a-z0-9-]+\.deb")
 _FLOOR = re.compile(r"[0-9]+(\.[0-9]+)*")
+_RELEASE = re.compile(r"[0-9]+\.[0-9]+")
+_SONAME = re.compile(r"lib[A-Za-z0-9_-]+\.so(\.[0-9]+)*")
 
 
 def complaints_about_machine(lock: Lock) -> Iterator[str]:
@@ -34,6 +36,18 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
     if lock.os_packages is not None:
         yield from complaints_about_lines("the release", [lock.os_packages.release])
         yield from _complaints_about_os_packages(lock.os_packages.packages)
+    if lock.toolkit is not None:
+        yield from _complaints_about_toolkit(lock.toolkit, platform=lock.base.platform)
+
+
+def _complaints_about_toolkit(toolkit: Toolkit, *, platform: str) -> Iterator[str]:
+    owner = "the toolkit"
+    yield from complaints_about_forms(owner, [(_RELEASE, toolkit.release, "release")])
+    yield from complaints_about_forms(owner, [(_SONAME, name, "library") for name in toolkit.libraries])
+    if not toolkit.libraries or toolkit.libraries != sorted(set(toolkit.libraries)):
+        yield f"{owner} has libraries that are not in order"
+    if toolkit.image.digest is None or toolkit.image.platform != platform:
+        yield f"the image {show(toolkit.image.reference)} of {owner} is without a digest or for another platform"
 
 
 def _dependents(item: Library | Executable) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envcap.compare.contents import Contents, contents_of_lock
 from envcap.compare.differences import areas_not_compared, find_differences
 from envcap.compare.influence import rate
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Toolkit
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,12 @@ def test_finds_each_difference_once_and_ranks_it(sample_lock: Lock) -> None:
     ranks = ["high", "medium", "low"]
     assert [one.influence for one in found] == sorted((one.influence for one in found), key=ranks.index)
     assert found[0].subject == "OMP_NUM_THREADS"
+
+
+def test_another_cuda_image_is_a_difference(sample_lock: Lock, toolkit: Toolkit) -> None:
+    first, second = sample_lock, msgspec.structs.replace(sample_lock, toolkit=toolkit)
+    found = find_differences(contents_of_lock(first), contents_of_lock(second))
+    assert {(one.area, one.subject) for one in found} == {("base", "CUDA image"), ("base", "CUDA image digest")}
 
 
 def test_one_version_spelled_in_two_ways_is_no_difference() -> None:

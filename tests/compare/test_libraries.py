@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from envcap.compare.libraries import compare_libraries
-from envcap.model.lock import Executable, Library, Lock
+from envcap.model.lock import Executable, Library, Lock, Toolkit
 
 replace = msgspec.structs.replace
 GOMP = "/usr/lib/x86_64-linux-gnu/libgomp.so.1.0.0"
@@ -51,6 +51,25 @@ def test_versions_of_the_owners(versions: dict[str, Any], expected: list[Any], s
     inside = {name: version for name, version in {**INSIDE, **versions}.items() if version is not None}
     assert short(sample_lock, [GOMP], inside) == [("os-packages", *item) for item in expected]
     assert short(sample_lock, [GOMP], None) == []
+
+
+def test_libraries_of_nvidias_image_have_no_package_inside(sample_lock: Lock, toolkit: Toolkit) -> None:
+    cudart = Library(
+        name="libcudart.so.12",
+        path="/opt/cuda-12.8/lib64/libcudart.so.12.8.90",
+        seen="loaded",
+        package="cuda-cudart-12-8",
+        version="12.8.90-1",
+    )
+    lock = replace(sample_lock, libraries=[*sample_lock.libraries, cudart], toolkit=toolkit)
+    there = "/usr/local/cuda-12.8/targets/x86_64-linux/lib/libcudart.so.12.8.90"
+    assert short(lock, [GOMP, there], INSIDE) == []
+    assert short(lock, [GOMP], INSIDE) == [("libraries", "libcudart.so.12", "loaded", "not loaded")]
+    other = there.replace("12.8.90", "12.8.57")
+    expected = ("libraries", "libcudart.so.12", "libcudart.so.12.8.90", "libcudart.so.12.8.57")
+    assert short(lock, [GOMP, other], INSIDE) == [expected]
+    without = replace(lock, toolkit=None)
+    assert short(without, [GOMP, there], INSIDE) == [("os-packages", "cuda-cudart-12-8", "12.8.90-1", "missing")]
 
 
 def test_what_only_a_program_loads_is_not_looked_for_in_python(sample_lock: Lock) -> None:

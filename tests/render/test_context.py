@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context
-from envcap.model.lock import Lock, Package
+from envcap.model.lock import Lock, Package, Toolkit
 from envcap.render.context import default_tag, image_environment, render
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 
@@ -192,6 +192,35 @@ def test_without_os_packages_nothing_is_installed(sample_lock: Lock) -> None:
     assert not [file for file in rendered(plain).files if file.path.startswith("os-packages/")]
     bare = render(sample_lock, lock_sha256=LOCK_SHA256, needs_base=False)
     assert not [file for file in bare.files if file.path.startswith("os-packages/")]
+
+
+def test_cuda_of_the_system_comes_from_nvidias_image(
+    sample_lock: Lock, toolkit: Toolkit, check_golden: Callable[[str, str], None]
+) -> None:
+    lock = replace(sample_lock, toolkit=toolkit)
+    context = rendered(lock)
+    texts = {file.path: (file.content or b"").decode() for file in context.files if file.path != "image.tar"}
+    check_golden("Dockerfile.toolkit", texts["Dockerfile"])
+    check_golden("gather.sh", texts["toolkit/gather.sh"])
+    assert texts["toolkit/LIBRARIES"] == "libcudart.so.12\nlibcudnn.so.9\n"
+    assert "libraries.tar" in texts["os-packages/install.sh"]
+    assert context.environment["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert "NVIDIA_VISIBLE_DEVICES" not in image_environment(sample_lock)
+
+
+def test_cuda_of_the_system_needs_no_os_packages(sample_lock: Lock, toolkit: Toolkit) -> None:
+    context = rendered(replace(sample_lock, toolkit=toolkit, os_packages=None))
+    texts = {file.path: (file.content or b"").decode() for file in context.files if file.path != "image.tar"}
+    assert [path for path in texts if path.startswith("os-packages/")] == ["os-packages/install.sh"]
+    assert "dpkg" not in texts["os-packages/install.sh"]
+    stages = [rest.rpartition(" AS ")[2] for rest in Parsed(texts["Dockerfile"]).all("FROM")]
+    assert stages[:2] == ["toolkit", "system"]
+
+
+@pytest.mark.parametrize("changes", [{"digest": None}, {"digest": "sha256:x"}, {"reference": "a\nRUN evil"}])
+def test_nvidias_image_is_pinned_or_refused(changes: dict[str, Any], sample_lock: Lock, toolkit: Toolkit) -> None:
+    with pytest.raises(RefusedError):
+        rendered(replace(sample_lock, toolkit=replace(toolkit, image=replace(toolkit.image, **changes))))
 
 
 def test_an_engine_without_images_needs_no_base(sample_lock: Lock) -> None:

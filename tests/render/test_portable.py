@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envcap.errors import NotRunError, RefusedError
-from envcap.model.lock import CondaPrefix, Lock
+from envcap.model.lock import CondaPrefix, Lock, Toolkit
 from envcap.render.apptainer import apptainer_definition
 from envcap.render.context import render
 from envcap.render.furnishing import image_archive
@@ -66,6 +66,12 @@ def test_without_os_packages_no_archive_is_asked(sample_lock: Lock) -> None:
     hostile = replace(sample_lock, created_at="2024-05-06T07:08:09Z evil")
     with pytest.raises(RefusedError, match="no time"):
         portable_dockerfile(hostile, lock_sha256=LOCK_SHA256)
+
+
+def test_cuda_of_the_system_has_none(sample_lock: Lock, toolkit: Toolkit) -> None:
+    with pytest.raises(NotRunError, match=r"takes CUDA 12\.8 from `nvidia/cuda:") as failed:
+        portable_dockerfile(replace(sample_lock, toolkit=toolkit), lock_sha256=LOCK_SHA256)
+    assert "--output DIR" in failed.value.hint
 
 
 def test_a_conda_environment_has_none(sample_lock: Lock) -> None:

@@ -10,7 +10,7 @@ from cyclonedx.model.bom import Bom
 
 from envcap.cuda import copies
 from envcap.model.image import Image, Layer, Making
-from envcap.model.lock import CondaPackage, Lock
+from envcap.model.lock import CondaPackage, Lock, Toolkit
 from envcap.report.cyclonedx import describe_cyclonedx
 from envcap.report.layers import layer_lines
 from envcap.report.provenance import provenance_document
@@ -76,6 +76,18 @@ def test_the_provenance_is_what_a_reviewer_has_read(
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["predicateType"] == "https://slsa.dev/provenance/v1"
     assert document["subject"] == [{"name": "envcap/train:1", "digest": {"sha256": "7" * 64}}]
+
+
+def test_nvidias_image_went_in_too(sample_lock: Lock, toolkit: Toolkit, making: Making) -> None:
+    lock = replace(sample_lock, toolkit=toolkit)
+    document = json.loads(provenance_document(lock, making))
+    entries = {item["name"]: item for item in document["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert entries[toolkit.image.reference]["digest"] == {"sha256": "5" * 64}
+    assert entries[toolkit.image.reference]["uri"].startswith(
+        "pkg:docker/nvidia/cuda@12.8.1-cudnn-runtime-ubuntu22.04?"
+    )
+    bill = json.loads(describe_cyclonedx(lock))
+    assert f"base:{toolkit.image.reference}" in {component["bom-ref"] for component in bill["components"]}
 
 
 def test_an_image_to_serve_was_made_without_the_code(sample_lock: Lock, making: Making) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Package, Toolkit, Wheel
 from envcap.report.document import show_document
 from envcap.report.text import describe_show
 
@@ -45,6 +45,20 @@ def test_the_document(sample_lock: Lock) -> None:
     assert document["lock"] == {"path": "pylock.train.toml", "sha256": SHA256}
     assert document["roots"] == ["alpha", "lonely"]
     assert document["frozen"]["packages"][0]["dependencies"] == ["beta-tools", "gamma"]
+
+
+def test_where_cuda_comes_from_is_said(sample_lock: Lock, toolkit: Toolkit) -> None:
+    text = describe_show(replace(sample_lock, toolkit=toolkit), PATH, SHA256, as_tree=False)
+    assert (
+        "  cuda         12.8 of the system is used: libcudart.so.12, libcudnn.so.9, which the image takes from "
+        "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04@sha256:555555555555…\n" in text
+    )
+    wheel = Wheel(name="torch-2.7.0+cu128-cp311-cp311-linux_x86_64.whl", sha256="0" * 64)
+    torch = Package(name="torch", version="2.7.0+cu128", wheel=wheel)
+    text = describe_show(replace(sample_lock, packages=[torch]), PATH, SHA256, as_tree=False)
+    assert "  cuda         12.8, which the packages bring along (torch 2.7.0+cu128)\n" in text
+    document = json.loads(show_document(replace(sample_lock, toolkit=toolkit), PATH, SHA256))
+    assert document["frozen"]["toolkit"]["release"] == "12.8"
 
 
 def test_many_unmet_requirements_are_counted(sample_lock: Lock) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from envcap import lockfile
 from envcap.errors import RefusedError
-from envcap.model.lock import Floor, Lock
+from envcap.model.lock import Floor, Lock, Toolkit
 
 replace = msgspec.structs.replace
 
@@ -65,6 +65,38 @@ def test_a_program_a_floor_or_a_release_that_envcap_would_not_write(sample_lock:
     ):
         with pytest.raises(RefusedError):
             lockfile.dump(lock)
+
+
+def test_a_toolkit_is_written_and_read(sample_lock: Lock, toolkit: Toolkit) -> None:
+    lock = replace(sample_lock, toolkit=toolkit)
+    assert lockfile.parse(lockfile.dump(lock), source="x") == lock
+    assert b"toolkit" not in lockfile.dump(sample_lock)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"release": "12"},
+        {"release": "12.8; reboot"},
+        {"libraries": []},
+        {"libraries": ["libcudnn.so.9", "libcudart.so.12"]},
+        {"libraries": ["libcudart.so.12", "libcudart.so.12"]},
+        {"libraries": ["../../etc/shadow"]},
+        {"libraries": ["libcudart.so.12\nlibc.so.6"]},
+        {"libraries": ["libcu*.so"]},
+    ],
+)
+def test_a_toolkit_that_envcap_would_not_write(changes: dict[str, Any], sample_lock: Lock, toolkit: Toolkit) -> None:
+    with pytest.raises(RefusedError):
+        lockfile.dump(replace(sample_lock, toolkit=replace(toolkit, **changes)))
+
+
+@pytest.mark.parametrize("changes", [{"digest": None}, {"platform": "linux/arm64"}])
+def test_nvidias_image_has_a_digest_and_the_bases_platform(
+    changes: dict[str, Any], sample_lock: Lock, toolkit: Toolkit
+) -> None:
+    with pytest.raises(RefusedError, match="without a digest or for another platform"):
+        lockfile.dump(replace(sample_lock, toolkit=replace(toolkit, image=replace(toolkit.image, **changes))))
 
 
 def test_an_unknown_key_is_refused(sample_lock: Lock) -> None:
