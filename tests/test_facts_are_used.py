@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from envcap.compare.contents import contents_of_lock
+from envcap.compare.differences import find_differences
 from envcap.compare.environment import compare_environment
 from envcap.model.facts import Distribution, Facts, Gpu, GpuSlice, Hardware, Interpreter, System
 from envcap.model.lock import Lock
@@ -50,6 +52,36 @@ NOT_COMPARED = {
     ("python", "kind"): "in an image it is always an environment of its own",
     ("system", "environment"): "compared as the runs ended with it, by `compare_settings`",
     ("hardware", "gpu_libraries"): "compared as the runs loaded them, by `compare_settings`",
+}
+
+TABLES = {field.name for field in msgspec.structs.fields(Lock)}
+ELSEWHERE = {
+    "name": "the name of the file, which is not a fact",
+    "created_at": "shown in the heading",
+    "created_by": "shown in the heading",
+    "declaration": "shown as the evaluation, and run again",
+    "conda": "the tests of conda",
+    "conda_prefix": "the tests of conda",
+    "conflicts": "the tests of show",
+    "derivation": "the tests of upgrade",
+}
+# What each table of the lock is called in a comparison of two locks.
+AREAS = {
+    "executables": "libraries",
+    "floor": "floor",
+    "libraries": "libraries",
+    "numerics": "numerics",
+    "os_packages": "os-packages",
+    "packages": "packages",
+    "settings": "settings at the end",
+    "data": "data",
+    "code": "code",
+    "base": "base",
+}
+NOT_IN_DIFF = {
+    "gaps": "what is unknown has no value",
+    "runs": "verify compares outputs",
+    "seeds": "a part of the code, which is compared",
 }
 
 
@@ -119,27 +151,16 @@ def test_what_is_left_out_is_still_there() -> None:
     assert {*NOT_SHOWN, *NOT_COMPARED} <= set(FIELDS)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "base",
-        "code",
-        "data",
-        "executables",
-        "floor",
-        "gaps",
-        "libraries",
-        "numerics",
-        "os_packages",
-        "packages",
-        "runs",
-        "seeds",
-        "settings",
-    ],
-)
+@pytest.mark.parametrize("name", sorted(TABLES - PARTS.keys() - ELSEWHERE.keys()))
 def test_show_tells_of_each_table(name: str, full: Lock, other_lock: Lock) -> None:
     """What is in one lock and not in another makes another text."""
     assert shown(replace(full, **{name: getattr(other_lock, name)})) != shown(full)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES - PARTS.keys() - ELSEWHERE.keys() - NOT_IN_DIFF.keys()))
+def test_diff_finds_it_in_each_table(name: str, full: Lock, other_lock: Lock) -> None:
+    other_contents = contents_of_lock(replace(full, **{name: getattr(other_lock, name)}))
+    assert AREAS[name] in {one.area for one in find_differences(contents_of_lock(full), other_contents)}
 
 
 @pytest.fixture
@@ -150,7 +171,7 @@ def other_lock(full: Lock) -> Lock:
         full,
         **empty,
         base=replace(full.base, reference="other:1"),
-        code=replace(full.code, files=full.code.files + 1),
+        code=replace(full.code, archive="f" * 64, files=full.code.files + 1),
         floor=type(full.floor)(),
         numerics=type(full.numerics)(),
         os_packages=None,
