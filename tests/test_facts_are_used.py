@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from envcap.compare.contents import contents_of_lock
+from envcap.compare.differences import find_differences
 from envcap.compare.environment import compare_environment
 from envcap.model.facts import Distribution, Facts, Gpu, GpuSlice, Hardware, Interpreter, System
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Toolkit
 from envcap.report.text import describe_show
 
 replace = msgspec.structs.replace
@@ -52,11 +54,42 @@ NOT_COMPARED = {
     ("hardware", "gpu_libraries"): "compared as the runs loaded them, by `compare_settings`",
 }
 
+TABLES = {field.name for field in msgspec.structs.fields(Lock)}
+ELSEWHERE = {
+    "name": "the name of the file, which is not a fact",
+    "created_at": "shown in the heading",
+    "created_by": "shown in the heading",
+    "declaration": "shown as the evaluation, and run again",
+    "conda": "the tests of conda",
+    "conda_prefix": "the tests of conda",
+    "conflicts": "the tests of show",
+    "derivation": "the tests of upgrade",
+}
+# What each table of the lock is called in a comparison of two locks.
+AREAS = {
+    "executables": "libraries",
+    "floor": "floor",
+    "libraries": "libraries",
+    "numerics": "numerics",
+    "os_packages": "os-packages",
+    "packages": "packages",
+    "settings": "settings at the end",
+    "toolkit": "base",
+    "data": "data",
+    "code": "code",
+    "base": "base",
+}
+NOT_IN_DIFF = {
+    "gaps": "what is unknown has no value",
+    "runs": "verify compares outputs",
+    "seeds": "a part of the code, which is compared",
+}
+
 
 @pytest.fixture
-def full(sample_lock: Lock) -> Lock:
+def full(sample_lock: Lock, toolkit: Toolkit) -> Lock:
     """Give a lock in which every fact of the machine is known."""
-    return replace(sample_lock, hardware=replace(sample_lock.hardware, gpus=[CARD]))
+    return replace(sample_lock, toolkit=toolkit, hardware=replace(sample_lock.hardware, gpus=[CARD]))
 
 
 def other(name: str, value: Any) -> Any:
@@ -119,27 +152,16 @@ def test_what_is_left_out_is_still_there() -> None:
     assert {*NOT_SHOWN, *NOT_COMPARED} <= set(FIELDS)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "base",
-        "code",
-        "data",
-        "executables",
-        "floor",
-        "gaps",
-        "libraries",
-        "numerics",
-        "os_packages",
-        "packages",
-        "runs",
-        "seeds",
-        "settings",
-    ],
-)
+@pytest.mark.parametrize("name", sorted(TABLES - PARTS.keys() - ELSEWHERE.keys()))
 def test_show_tells_of_each_table(name: str, full: Lock, other_lock: Lock) -> None:
     """What is in one lock and not in another makes another text."""
     assert shown(replace(full, **{name: getattr(other_lock, name)})) != shown(full)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES - PARTS.keys() - ELSEWHERE.keys() - NOT_IN_DIFF.keys()))
+def test_diff_finds_it_in_each_table(name: str, full: Lock, other_lock: Lock) -> None:
+    other_contents = contents_of_lock(replace(full, **{name: getattr(other_lock, name)}))
+    assert AREAS[name] in {one.area for one in find_differences(contents_of_lock(full), other_contents)}
 
 
 @pytest.fixture
@@ -150,10 +172,11 @@ def other_lock(full: Lock) -> Lock:
         full,
         **empty,
         base=replace(full.base, reference="other:1"),
-        code=replace(full.code, files=full.code.files + 1),
+        code=replace(full.code, archive="f" * 64, files=full.code.files + 1),
         floor=type(full.floor)(),
         numerics=type(full.numerics)(),
         os_packages=None,
         runs=[replace(full.runs[0], seconds=full.runs[0].seconds + 100)],
         settings={},
+        toolkit=None,
     )

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import asdict
+
+from envcap.compare.numerics import libraries_of
 from envcap.model.facts import Facts
 from envcap.model.lock import Executable, Library, Lock, Toolkit
+from envcap.model.numerics import Numerics
 from envcap.model.struct import Data
 from envcap.surroundings import machine_contents
 
@@ -41,7 +45,10 @@ def contents_of_lock(lock: Lock) -> Contents:
             },
             "libraries": _owned(lock),
             "os-packages": {one.name: one.version for one in lock.os_packages.packages} if lock.os_packages else {},
+            "floor": {name: value for name, value in asdict(lock.floor).items() if value is not None},
             "settings": dict(lock.system.environment),
+            "settings at the end": dict(lock.settings),
+            "numerics": _numerics(lock.numerics),
             "limits": dict(lock.system.limits),
             **machine_contents(lock.python, lock.system, lock.hardware),
         }
@@ -60,6 +67,14 @@ def contents_of_facts(facts: Facts, *, settings: Mapping[str, str] | None) -> Co
         **machine_contents(facts.interpreter, facts.system, facts.hardware),
     }
     return Contents(areas=areas)
+
+
+def _numerics(numerics: Numerics) -> dict[str, str]:
+    """Give the digests of the operations, and what computed them."""
+    if not numerics.operations:
+        return {}
+    told = {"libraries": libraries_of(numerics), "numpy features": " ".join(numerics.features)}
+    return {**numerics.operations, **told, **numerics.settings}
 
 
 def _owned(lock: Lock) -> dict[str, str]:

@@ -45,6 +45,8 @@ _BY_AREA: dict[str, Rated] = {
     "data": ("high", "another input"),
     "evaluation": ("high", "another evaluation was declared"),
     "settings": ("medium", "a recorded variable"),
+    "settings at the end": ("medium", "a variable or switch as the runs ended with it"),
+    "numerics": ("high", "a small fixed operation computes otherwise, or with another library"),
     "packages": ("low", "not known to compute"),
     "conda": ("low", "not known to compute"),
     "files": ("medium", "one version, but other contents"),
@@ -56,7 +58,7 @@ def rate(area: str, subject: str, first: str, second: str) -> Rated:
     """Give the influence of one difference, and why."""
     if area in {"packages", "files", "conda"} and _COMPUTING.fullmatch(subject):
         return _rate_computing(area, first, second)
-    if area == "settings" and _DETERMINISM.fullmatch(subject):
+    if area in {"settings", "settings at the end"} and _DETERMINISM.fullmatch(subject):
         return "high", "it decides about kernels, threads or order"
     if (area, subject) == ("python", "version"):
         if _release(first)[:2] == _release(second)[:2]:

@@ -17,7 +17,7 @@ def compare_numerics(frozen: Numerics, observed: Numerics) -> list[Finding]:
         return []
     changed = changed_operations(frozen, observed)
     pairs = {
-        "libraries": (_libraries(frozen), _libraries(observed)),
+        "libraries": (libraries_of(frozen), libraries_of(observed)),
         "numpy features": (" ".join(frozen.features), " ".join(observed.features)),
         **{
             name: (frozen.settings.get(name, "missing"), observed.settings.get(name, "missing"))
@@ -70,7 +70,7 @@ def _kind(operation: str) -> str:
     return "random" if "random" in words else "other"
 
 
-def _libraries(numerics: Numerics) -> str:
+def libraries_of(numerics: Numerics) -> str:
     """Name them by what they are, not by their files: a bundled library's file name holds a digest of its build."""
     shown = {
         f"{one.version or one.name.partition('-')[0].partition('.')[0]}"

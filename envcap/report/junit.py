@@ -2,13 +2,14 @@
 
 from xml.etree import ElementTree
 
+from envcap.model.stress import Stressed
 from envcap.model.verdict import Check, Judgement, Verdict
 from envcap.report.table import plain
 from envcap.report.why import why_summary
 
 
 def junit_document(judgement: Judgement, *, name: str) -> str:
-    """Give one test case a check; a verdict without checks is one case of its own.
+    """Give one test case a check and a thing that stress varied; a verdict that neither explains is a case of its own.
 
     DIFFERENT is a failure, NOT-RUN and REFUSED are errors, INCONCLUSIVE is skipped: the exit code says the rest.
     """
@@ -16,8 +17,11 @@ def junit_document(judgement: Judgement, *, name: str) -> str:
     for check in judgement.checks:
         _add_check(suite, check)
     explained = any(check.judged and check.verdict is judgement.verdict for check in judgement.checks)
-    if not explained:  # the verdict comes from elsewhere than a check
+    culprits = any(_of_stress(one) is Verdict.DIFFERENT for one in judgement.stressed)
+    if not explained and not (culprits and judgement.verdict is Verdict.DIFFERENT):  # it comes from elsewhere
         _add_case(suite, "verdict", judgement.verdict, "; ".join(judgement.reasons))
+    for one in judgement.stressed:
+        _add_stressed(suite, one)
     if judgement.causes or judgement.trials:
         output = ElementTree.SubElement(suite, "system-out")
         output.text = "\n".join(map(plain, ["Why, the likeliest first:", *why_summary(judgement)]))
@@ -35,6 +39,20 @@ def _add_check(suite: ElementTree.Element, check: Check) -> None:
     case = _add_case(suite, check.name, check.verdict if check.judged else None, f"{check.detail} ({told})")
     output = ElementTree.SubElement(case, "system-out")
     output.text = plain(told if check.judged else f"not judged; {told}")
+
+
+def _of_stress(one: Stressed) -> Verdict | None:
+    """Give what one variation says by itself; None where the outputs stood it."""
+    if one.outcome in {"changes the result", "fails"}:
+        return Verdict.DIFFERENT
+    return Verdict.INCONCLUSIVE if one.outcome in {"not exercised", "not told"} else None
+
+
+def _add_stressed(suite: ElementTree.Element, one: Stressed) -> None:
+    told = f"{one.outcome}: {one.detail}" if one.detail else one.outcome
+    case = _add_case(suite, f"stress: {one.name}", _of_stress(one), told)
+    output = ElementTree.SubElement(case, "system-out")
+    output.text = plain(f"set to {one.setting}; {told}" if one.setting else told)
 
 
 def _add_case(suite: ElementTree.Element, name: str, verdict: Verdict | None, message: str) -> ElementTree.Element:

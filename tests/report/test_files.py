@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from envcap.model.evaluation import Metric
 from envcap.model.gap import Gap
 from envcap.model.lock import Lock
+from envcap.model.stress import Stressed
 from envcap.model.verdict import Check, Finding, Judgement, Measured, Verdict
 from envcap.report.html import html_document
 from envcap.report.junit import junit_document
@@ -121,6 +122,25 @@ def test_junit_of_what_never_ran() -> None:
     suite = ElementTree.fromstring(junit_document(BEFORE_ANY_RUN, name="envcap")).find("testsuite")  # noqa: S314
     assert suite is not None
     assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
+
+
+def test_junit_tells_what_stress_showed() -> None:
+    stressed = [
+        Stressed(name="hash seed", setting="4242", outcome="changes the result", detail="`loss`: 0.1 higher"),
+        Stressed(name="locale", setting="tr_TR.UTF-8", outcome="no change", detail=""),
+        Stressed(name="user", setting="", outcome="not exercised", detail="the engine cannot"),
+    ]
+    judgement = replace(SAMPLE, checks=[SAMPLE.checks[0]], stressed=stressed)
+    suite = ElementTree.fromstring(junit_document(judgement, name="train")).find("testsuite")  # noqa: S314
+    assert suite is not None
+    cases = {case.get("name"): [child.tag for child in case] for case in suite.findall("testcase")}
+    assert cases == {
+        "accuracy": ["system-out"],
+        "stress: hash seed": ["failure", "system-out"],
+        "stress: locale": ["system-out"],
+        "stress: user": ["skipped", "system-out"],
+    }
+    assert suite.findtext("testcase[@name='stress: locale']/system-out") == "set to tr_TR.UTF-8; no change"
 
 
 @given(st.text(), st.text())
