@@ -35,10 +35,10 @@ _LINE = re.compile(r"deb\s+(?:\[[^]]*\]\s+)?(?P<uris>\S+)\s+(?P<suites>\S+)\s+(?
 # Of packages for all processors there is another list, three times as long: they hold no libraries.
 _CONTENTS = """\
 Acquire::IndexTargets::deb::Contents-deb {
-  MetaKey "$(COMPONENT)/Contents-$(NATIVE_ARCHITECTURE)";
+  MetaKey "$(COMPONENT)/Contents-ARCHITECTURE";
   ShortDescription "Contents";
   Description "$(RELEASE)/$(COMPONENT) Contents";
-  flatMetaKey "Contents-$(NATIVE_ARCHITECTURE)";
+  flatMetaKey "Contents-ARCHITECTURE";
   KeepCompressed "true";
   KeepCompressedAs "gz";
   DefaultEnabled "true";
@@ -129,33 +129,42 @@ def read_sources(text: str) -> str:
     )
 
 
-def find_owners(files: Iterable[Iterator[str]], paths: Iterable[str]) -> dict[str, str]:
-    """Give the package that holds each path, of the lists of contents that these pieces of text make up.
+def find_owners(files: Iterable[Iterator[bytes]], paths: Iterable[str]) -> dict[str, str]:
+    """Give the package that holds each path, of the lists of contents that these pieces of bytes make up.
 
     Paths have no leading slash; `/usr` is taken for the root's own, because releases differ in it. Of several packages
     the first counts.
     """
-    needles = {path.strip("/").removeprefix("usr/"): path for path in paths}
-    if not needles:
-        return {}
-    pattern = re.compile(
-        rf"^(?:usr/)?(?P<path>{'|'.join(map(re.escape, sorted(needles)))})\s+(?P<owner>\S+)$", re.MULTILINE
-    )
+    needles = {path.strip("/").removeprefix("usr/").encode(): path for path in paths}
     found: dict[str, str] = {}
     for pieces in files:
-        rest = ""
+        rest = b""
         for piece in pieces:
-            text, _, rest = (rest + piece).rpartition("\n")
-            for match in pattern.finditer(text):
-                found.setdefault(needles[match["path"]], match["owner"].partition(",")[0].rpartition("/")[2])
+            whole, _, rest = (rest + piece).rpartition(b"\n")
+            text = b"\n" + whole + b"\n"
+            for needle, path in needles.items():
+                owner = _find_owner(text, needle)  # a plain search is far faster than a pattern
+                if owner is not None:
+                    found.setdefault(path, owner)
     return found
 
 
-def _open_pieces(path: Path) -> Iterator[str]:
-    with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
+def _find_owner(text: bytes, needle: bytes) -> str | None:
+    start = text.find(needle)
+    while start >= 0:
+        before = text[text.rfind(b"\n", 0, start) + 1 : start]
+        words = text[start + len(needle) : text.find(b"\n", start)]
+        if before in {b"", b"usr/"} and words[:1].isspace() and len(words.split()) == 1:
+            return words.split()[0].decode(errors="replace").partition(",")[0].rpartition("/")[2]
+        start = text.find(needle, start + 1)
+    return None
+
+
+def _open_pieces(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") as file:
         while piece := file.read(_PIECE):
             yield piece
-    yield "\n"
+    yield b"\n"
 
 
 def _owner(wish: Wish, owners: Mapping[str, str]) -> str:
@@ -195,7 +204,7 @@ def _apt_of(archive: BaseArchive, *, architecture: str, environ: Mapping[str, st
             (root / "keys" / f"base.{'asc' if armored else 'gpg'}").write_bytes(archive.keyring)
             settings["Dir::Etc::trustedparts"] = f"{root}/keys"
         text = "".join(f'{key} "{value}";\n' for key, value in settings.items())
-        (root / "apt.conf").write_text(text + _CONTENTS)
+        (root / "apt.conf").write_text(text + _CONTENTS.replace("ARCHITECTURE", architecture))
         yield {**environ, "APT_CONFIG": f"{root}/apt.conf", "LC_ALL": "C"}
 
 

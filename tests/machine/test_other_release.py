@@ -38,9 +38,9 @@ deb cdrom:[Debian] bookworm main
 # deb http://remark.example.org/debian bookworm main
 """
 CONTENTS = [
-    "usr/lib/x86_64-linux-gnu/libgomp.so.1     libs/libgomp1,libdevel/other\nlib/x86_64-linux-gnu/lib",
-    "z.so.1 libs/zlib1g\nusr/share/doc/a file with spaces/usr/bin/git        doc/wrong\nusr/bin/git",
-    "        vcs/git\n",
+    b"usr/lib/x86_64-linux-gnu/libgomp.so.1     libs/libgomp1,libdevel/other\nlib/x86_64-linux-gnu/lib",
+    b"z.so.1 libs/zlib1g\nusr/share/doc/a file with spaces/usr/bin/git        doc/wrong\nusr/bin/git",
+    b"        vcs/git\n",
 ]
 
 
