@@ -14,7 +14,8 @@ from envcap.evaluate.observe import inner_settings
 from envcap.evaluate.reading import undeclared_data, watching_gaps
 from envcap.evaluate.seeds import find_seeds
 from envcap.machine.archive import resolve_packages
-from envcap.machine.debian import STATUS, Installed, compare_versions, owners, read_status
+from envcap.machine.debian import STATUS, Installed, owners, read_status
+from envcap.machine.floors import floor_gaps, glibc_of_suite
 from envcap.machine.gpu_libraries import with_loaded
 from envcap.machine.inventory import Needs, list_executables, list_libraries, wanted_packages
 from envcap.machine.linked import Environment, read_static
@@ -35,13 +36,12 @@ from envcap.pins.session import open_session
 from envcap.pins.toolkit import resolve_toolkit
 from envcap.project.mounts import places_of
 from envcap.redact import redact_text
-from envcap.resources import template_folder
 from envcap.store import Store
 
 if sys.version_info >= (3, 11):
-    import tomllib
+    pass
 else:
-    import tomli as tomllib
+    pass
 
 _RELEASE_FILE = "/usr/lib/os-release"
 # What every Debian or Ubuntu image has, and so what needs no look into the base.
@@ -129,7 +129,12 @@ def learn_surroundings(
             *toolkit_gaps,
             *(_unowned(path) for path in unowned),
             *gaps,
-            *_floor_gaps(static.floor, base, inside),
+            *floor_gaps(
+                static.floor,
+                base,
+                inside.packages if inside is not None else None,
+                added=packages.packages if packages is not None else (),
+            ),
         ],
     )
 
@@ -153,7 +158,7 @@ def _toolkit(
         used.libraries,
         release=used.release,
         cudnn=used.cudnn,
-        glibc=_glibc_of_suite(base.reference),
+        glibc=glibc_of_suite(base.reference),
         platform=base.platform,
         offline=offline,
     )
@@ -256,29 +261,6 @@ def _read_base(base: Base, system: System) -> _Base | None:
         packages=read_status(files[STATUS].decode(errors="replace")),
         files=files,
     )
-
-
-def _floor_gaps(floor: Floor, base: Base, inside: _Base | None) -> list[Gap]:
-    """Tell when the base's C library is too old for the packages: they would not even load."""
-    if floor.glibc is None:
-        return []
-    held = inside.packages.get("libc6") if inside is not None else None
-    version = held.version if held is not None else _glibc_of_suite(base.reference)
-    if version is None or compare_versions(version, floor.glibc) >= 0:
-        return []
-    return [
-        Gap(
-            where="base",
-            subject=base.reference,
-            reason=f"compiled packages ask for glibc {floor.glibc}, and the base has {version}",
-            consequence="they will not load in the image; freeze with a newer base: `--base IMAGE`",
-        )
-    ]
-
-
-def _glibc_of_suite(reference: str) -> str | None:
-    suites = tomllib.loads((template_folder() / "bases.toml").read_text())["suite"]
-    return next((str(suite["glibc"]) for suite in suites if reference.endswith(f"-{suite['codename']}")), None)
 
 
 def _no_look(names: list[str], reason: str) -> Gap:
