@@ -1,12 +1,9 @@
 """Shared by all tests: a sample lock, and the comparison with golden files."""
 
-import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,30 +48,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@contextmanager
-def turn_on_the_engine(kind: int) -> Iterator[None]:
-    """Hold off whoever must not use the engine at the same time; `kind` is flock's LOCK_SH or LOCK_EX.
-
-    Whoever wants a turn waits at the gate, so that one that wants to be alone is not overtaken for ever.
-    """
-    place = Path(tempfile.gettempdir())
-    with (place / "envcap-engine-tests.lock").open("w") as lock:
-        with (place / "envcap-engine-tests.gate").open("w") as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            fcntl.flock(lock, kind)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def take_turns_on_the_engine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have the engine alone for a test that looks at all that it holds (`engine_state`); others use it side by side."""
-    if request.node.get_closest_marker("engine") is None:
-        yield
-        return
-    with turn_on_the_engine(fcntl.LOCK_EX if "engine_state" in request.fixturenames else fcntl.LOCK_SH):
-        yield
-
-
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Note which images of ours there are."""
     if not hasattr(session.config, "workerinput"):
@@ -92,8 +65,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     made = our_images().difference(before)
     if made:
         words = ["docker", "image", "rm", "--force", "--no-prune", *sorted(made)]
-        with turn_on_the_engine(fcntl.LOCK_EX):
-            subprocess.run(words, capture_output=True, check=False)
+        subprocess.run(words, capture_output=True, check=False)
 
 
 def our_images() -> set[str]:

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import docker
 import pytest
 
+from envcap.model.layout import LOCK_LABEL
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEPT = REPOSITORY / "build" / "tests"  # environments and downloads that the next test run can use again
 
@@ -292,14 +294,21 @@ def shelved(small: Envcap, shelf: Shelf, tmp_path: Path) -> Envcap:
 class EngineState:
     """What an engine holds that envcap may leave behind. Tests on other workers use the same engine meanwhile."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self.client = client
+    def __init__(self, client: docker.DockerClient, folder: Path) -> None:
+        self._client = client
+        self._folder = folder
 
     def look(self) -> set[str]:
-        """List containers, volumes and our tags, each under its kind."""
-        containers = {f"container {item.name}" for item in self.client.containers.list(all=True, ignore_removed=True)}
-        volumes = {f"volume {item.name}" for item in self.client.volumes.list()}
-        tags = {f"tag {tag}" for image in self.client.images.list("envcap/*") for tag in image.tags}
+        """List containers, volumes and the tags that were made of the locks in the test's folder."""
+        containers = {f"container {item['Id']}" for item in self._client.api.containers(all=True)}
+        volumes = {f"volume {item['Name']}" for item in self._client.api.volumes()["Volumes"] or []}
+        locks = {hashlib.sha256(path.read_bytes()).hexdigest() for path in self._folder.rglob("pylock.*.toml")}
+        tags = {
+            f"tag {tag}"
+            for image in self._client.api.images("envcap/*")
+            if (image.get("Labels") or {}).get(LOCK_LABEL) in locks
+            for tag in image.get("RepoTags") or []
+        }
         return containers | volumes | tags
 
     def left_since(self, before: set[str], *, tags: bool = False) -> set[str]:
@@ -307,17 +316,16 @@ class EngineState:
         left = self.look() - before
         if not tags:
             left = {item for item in left if not item.startswith("tag ")}
-        for _ in range(20):
-            if not left:
-                break
+        deadline = time.monotonic() + 300  # no other test keeps a container for so long
+        while left and time.monotonic() < deadline:
             time.sleep(0.5)
             left &= self.look()
         return left
 
 
 @pytest.fixture
-def engine_state() -> Iterator[EngineState]:
+def engine_state(tmp_path: Path) -> Iterator[EngineState]:
     """Give a look into the engine."""
     client = docker.from_env()
-    yield EngineState(client)
+    yield EngineState(client, tmp_path)
     client.close()

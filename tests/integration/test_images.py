@@ -13,7 +13,7 @@ import pytest
 from envcap.model.facts import Distribution
 from envcap.probe.handover import decode, pack
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 
 # A package from an index, one that no index has, a library of the operating system, and a home to write to.
 PROGRAM = """\

@@ -8,7 +8,7 @@ import pytest
 
 from envcap import lockfile
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 
 # libgomp through ctypes, as packages without wheels load it; `file` as a program, which brings libmagic and its data.
 PROGRAM = """\

@@ -11,7 +11,7 @@ import pytest
 
 from envcap import lockfile
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 LOCK = "pylock.envcap.toml"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.conftest import KEPT, Envcap
 
-pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.network]
 
 REGISTRY = "127.0.0.1:5000"  # that tests/engine/up starts
 REPOSITORY, TAG = "nvidia/cuda", "12.8.1-base-ubuntu22.04"
