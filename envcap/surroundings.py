@@ -45,8 +45,9 @@ def _shown(hardware: Hardware) -> list[Gpu]:
 
 
 def _gpu(gpu: Gpu) -> str:
-    slices = f", MIG {'+'.join(part.profile for part in gpu.slices)}" if gpu.mig else ""
-    return f"{gpu.name} ({gpu.compute_capability}{slices})"
+    slices = f"MIG {'+'.join(part.profile for part in gpu.slices)}" if gpu.mig else ""
+    told = ", ".join(filter(None, (gpu.compute_capability, slices)))
+    return f"{gpu.name} ({told})" if told else gpu.name
 
 
 def _settings_of(gpu: Gpu) -> str:

@@ -77,7 +77,7 @@ class Gpu(Table, frozen=True, kw_only=True):
 
     name: str
     memory: int
-    compute_capability: str  # `9.0`; of AMD's the target of its compiler, `gfx90a`
+    compute_capability: str  # `9.0`; of AMD's the target of its compiler, `gfx90a`; of Apple's nothing
     maker: str = "nvidia"
     mig: bool = False
     ecc: bool | None = None

@@ -155,7 +155,7 @@ def test_a_machine_that_tells_nothing_gives_gaps(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "listdir", absent)
     monkeypatch.delenv("TZ", raising=False)
     system = describe_system(gaps)
-    hardware = describe_hardware(gaps)
+    hardware = describe_hardware(gaps, {})
     monkeypatch.undo()
     assert (system["distribution"], system["version"], system["libc"]) == ("", "", "")
     assert (hardware["cpu"], hardware["memory"]) == ("", 0)

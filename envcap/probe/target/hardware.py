@@ -17,10 +17,10 @@ _S390 = "vx vxe vxe2"
 _DISPATCHED_ON = frozenset(" ".join((_X86, _ARM, _S390)).split())
 
 
-def describe_hardware(gaps: Gaps) -> "dict[str, object]":
-    """Give the table that `envcap.model.facts.Hardware` describes, without its GPUs."""
+def describe_hardware(gaps: Gaps, known: "dict[str, object]") -> "dict[str, object]":
+    """Give the table that `envcap.model.facts.Hardware` describes, without its GPUs; `known` is what others told."""
     cpu, instruction_sets = parse_cpuinfo(_first_processor())
-    if not cpu:
+    if not cpu and "cpu" not in known:
         gaps.add(
             "hardware",
             "cpu",
@@ -28,7 +28,7 @@ def describe_hardware(gaps: Gaps) -> "dict[str, object]":
             consequence="a difference in results cannot be laid to another processor model",
         )
     memory = parse_meminfo(text_or_none("/proc/meminfo") or "")
-    if memory is None:
+    if memory is None and "memory" not in known:
         gaps.add(
             "hardware",
             "memory",

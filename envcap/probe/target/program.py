@@ -4,6 +4,7 @@ import os
 import sys
 
 from .amd import describe_amd_gpus
+from .apple import describe_apple
 from .conda import describe_conda
 from .distributions import list_distributions
 from .document import to_json
@@ -49,10 +50,12 @@ def describe(paths: "list[str]") -> "dict[str, object]":
 
 
 def _describe_hardware(paths: "list[str]", gaps: Gaps) -> "dict[str, object]":
-    hardware = describe_hardware(gaps)
+    apple = describe_apple()
+    hardware = describe_hardware(gaps, apple)
     hardware.update(describe_gpus(gaps))
     others, driver = describe_amd_gpus()
-    hardware["gpus"] = [*hardware["gpus"], *others]  # type: ignore[misc]
+    gpus = [*hardware["gpus"], *others, *apple.pop("gpus", [])]  # type: ignore[misc]
+    hardware.update(apple, gpus=gpus)
     hardware["driver"] = hardware["driver"] or driver
     hardware["gpu-libraries"] = list_gpu_libraries(paths)
     return hardware
