@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Set in CI and by whoever wants the tests on more or fewer processes.
-JOBS ?= 2
+# Set by whoever wants the tests on more or fewer processes. One more than two cores: tests wait for the engine, too.
+JOBS ?= 3
+# What a target needs is made side by side: types are checked while the engine comes up.
+MAKEFLAGS += --jobs=3
 
 .PHONY: help demo test test-fast check engine browser bases install clean
 
@@ -18,7 +20,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@echo "installing envcap and its tools into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable . --group dev
 	@touch $@
 
 demo: $(STAMP)  ## Freeze, build and verify the example in examples/digits
@@ -27,7 +29,8 @@ demo: $(STAMP)  ## Freeze, build and verify the example in examples/digits
 engine:  ## Make sure that a Docker engine and the test images are there
 	@PYTHON='$(PYTHON)' tests/engine/up
 
-browser:  ## Make sure that there is a Chromium for the tests of the report page
+# After the engine, because both may have to install packages, and only one can at a time.
+browser: | engine  ## Make sure that there is a Chromium for the tests of the report page
 	@tests/browser/up >/dev/null
 
 check: $(STAMP)  ## Style and types

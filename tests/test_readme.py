@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
@@ -11,6 +12,7 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 VERBS = ("freeze", "build", "verify", "diff", "bisect", "upgrade", "show", "export", "pack", "cache", "doctor")
 
 
+@cache
 def help_of(*words: str) -> str:
     environ = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
     command = [sys.executable, "-m", "envcap", *words, "--help"]

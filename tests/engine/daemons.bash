@@ -39,9 +39,14 @@ start_engine() {
         sleep 0.2
     done
     clear_remains
-    # An image store that can write OCI archives, and our registry in front of Docker Hub.
+    # An image store that can write OCI archives, our registry in front of Docker Hub, and an end to what a builder keeps:
+    # each run leaves gigabytes of steps that no later one takes, and a full disk fails every test.
     cat >"$state/daemon.json" <<END
-{"features": {"containerd-snapshotter": true}, "registry-mirrors": ["http://$registry"]}
+{
+    "features": {"containerd-snapshotter": true},
+    "registry-mirrors": ["http://$registry"],
+    "builder": {"gc": {"enabled": true, "defaultKeepStorage": "12GB"}}
+}
 END
     start_daemon engine_answers dockerd --config-file "$state/daemon.json"
 }

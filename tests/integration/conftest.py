@@ -104,7 +104,8 @@ def kept_environment(*requirements: str, options: tuple[str, ...] = ()) -> Path:
             if requirements:
                 pip = [
                     str(folder / "bin" / "python"),
-                    *["-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
+                    # The evaluation compiles the few modules that it imports.
+                    *["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"],
                 ]
                 subprocess.run([*pip, *options, *requirements], check=True)
             (folder / ".finished").touch()
@@ -281,9 +282,10 @@ def shelved(small: Envcap, shelf: Shelf, tmp_path: Path) -> Envcap:
     """Give a project that is frozen with a wheel from an index and a library from the system's archive."""
     shelf.put("shelved", "1.0")
     environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-cache-dir", "shelved"]
-    subprocess.run(pip, check=True, env={**small.environ, **shelf.pip})
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
+    install = [*pip, "install", "--quiet", "--no-cache-dir", "shelved"]
+    subprocess.run(install, check=True, env={**small.environ, **shelf.pip})
     small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
     (small.project / "evaluate.py").write_text(SHELVED_PROGRAM)
     (small.project / "envcap.toml").write_text('[evaluation]\ncommand = ["python", "evaluate.py"]\nrepeat = 1\n')

@@ -13,7 +13,8 @@ import pytest
 
 from envcap.lockfile import read
 
-pytestmark = pytest.mark.network
+# One worker makes the environment for all: that takes longer than any test.
+pytestmark = [pytest.mark.network, pytest.mark.xdist_group("checkouts")]
 
 BACKENDS = ["setuptools", "hatchling", "flit-core", "poetry-core", "pdm-backend"]
 _SYSTEM = {

@@ -45,7 +45,7 @@ def test_packaging_uv_and_pip_take_the_lock(digits: Any, tmp_path: Path) -> None
     environment = tmp_path / "by-pip"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"
-    install = [*PIP, "--python", str(python), "install", "--quiet", "--no-deps", "-r", LOCK]
+    install = [*PIP, "--python", str(python), "install", "--quiet", "--no-compile", "--no-deps", "-r", LOCK]
     subprocess.run(install, cwd=digits.project, check=True)
     assert installed(python) == locked
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.network]
 
 # hydra-core needs antlr4-python3-runtime 4.9.3, of which its index has no wheel: pip builds it.
 STACK = (
-    *("pandas", "matplotlib", "seaborn", "statsmodels", "scikit-learn", "hydra-core", "networkx", "sympy", "xarray"),
+    *("pandas", "statsmodels", "hydra-core", "networkx", "xarray"),
     *("tqdm", "rich", "requests", "sqlalchemy", "pydantic", "jsonschema", "ipykernel", "nbformat"),
     *("labtools==1.2", "labmodels==0.3"),
 )

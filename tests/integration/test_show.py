@@ -68,7 +68,7 @@ def install(requirements: str, folder: Path, environment: Path) -> dict[str, str
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     there = [*pip, "--python", str(environment / "bin" / "python")]
-    words = ["install", "--quiet", "--require-hashes", "--no-deps", "-r", requirements]
+    words = ["install", "--quiet", "--no-compile", "--require-hashes", "--no-deps", "-r", requirements]
     subprocess.run([*there, *words], cwd=folder, check=True)
     listed = subprocess.run([*there, "list", "--format", "json"], capture_output=True, check=True).stdout
     return {item["name"].lower(): item["version"] for item in json.loads(listed)}

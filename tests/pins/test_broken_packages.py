@@ -171,10 +171,10 @@ def test_a_patch_shows_no_file_of_another_place(tmp_path: Path) -> None:
     assert MARKER not in patch
 
 
-def test_a_record_of_a_million_rows(tmp_path: Path) -> None:
-    (tmp_path / "RECORD").write_text("".join(f"many/module{n}.py,sha256=x{n},1\n" for n in range(1_000_000)))
+def test_a_record_of_many_rows(tmp_path: Path) -> None:
+    (tmp_path / "RECORD").write_text("".join(f"many/module{n}.py,sha256=x{n},1\n" for n in range(200_000)))
     rows = installed_rows(tmp_path)
-    assert len(rows) == 1_000_000
+    assert len(rows) == 200_000
     wheel = {f"many-1.data/data/module{n}.py": f"sha256=x{n}" for n in range(20_000)}
     assert compare_records(wheel, rows).differing  # every row against every other would take days
 
