@@ -8,6 +8,9 @@ JOBS ?= 3
 # What a target needs is made side by side: types are checked while the engine comes up.
 MAKEFLAGS += --jobs=3
 
+# Where it is set, each of the many commands that the tests start would compile all of envcap anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-fast check engine browser bases install clean
 
 help:  ## Show what can be asked for

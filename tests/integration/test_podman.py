@@ -12,7 +12,8 @@ import pytest
 from envcap.engines import podman
 from tests.integration.conftest import Envcap
 
-pytestmark = [pytest.mark.engine]
+# They look for what is left of their tag.
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("podman")]
 
 
 def ask(*words: str) -> str:
