@@ -220,11 +220,16 @@ def fetch(container: "Container", output: str, results: Path) -> None:
 
 
 def tar_of(files: dict[str, bytes]) -> bytes:
-    """Give the archive that lays these files into the working directory."""
+    """Give the archive that lays these files into the working directory.
+
+    It ends with the two empty blocks and is not filled up to a whole record: podman stops reading at the blocks, and
+    what comes after them breaks its pipe now and then (containers/buildah issue 6573).
+    """
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as members:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode, member.uid, member.gid = len(content), 0o644, OWNER, OWNER
             members.addfile(member, io.BytesIO(content))
-    return stream.getvalue()
+        end = stream.tell() + 2 * tarfile.BLOCKSIZE
+    return stream.getvalue()[:end]
