@@ -33,8 +33,10 @@ _SECONDS = 900.0  # for lists of some ten megabytes
 _PIECE = 1 << 22
 _LINE = re.compile(r"deb\s+(?:\[[^]]*\]\s+)?(?P<uris>\S+)\s+(?P<suites>\S+)\s+(?P<components>.+)")
 # Of packages for all processors there is another list, three times as long: they hold no libraries.
-_CONTENTS = """\
-Acquire::IndexTargets::deb::Contents-deb {
+_TARGET = "Acquire::IndexTargets::deb::Contents-deb"
+_CONTENTS = (
+    _TARGET
+    + """ {
   MetaKey "$(COMPONENT)/Contents-ARCHITECTURE";
   ShortDescription "Contents";
   Description "$(RELEASE)/$(COMPONENT) Contents";
@@ -45,6 +47,7 @@ Acquire::IndexTargets::deb::Contents-deb {
   Identifier "Contents-deb";
 };
 """
+)
 
 
 class Wish(Data, frozen=True, kw_only=True):
@@ -87,14 +90,14 @@ def resolve_elsewhere(
 ) -> tuple[list[OsPackage], list[Gap]]:
     """Give the files that the image gets on top of its base, in the order in which they can be installed.
 
-    Each is of the base's release, which is told as a Gap, as is what that release does not have. Raises NotRunError
-    where its archive cannot be asked.
+    Each is of the base's release, which is told as a Gap, as is what that release does not have, and a list of contents
+    that cannot be read. Raises NotRunError where its archive cannot be asked.
     """
     with _apt_of(archive, architecture=architecture, environ=environ) as env:
-        _apt(["apt-get", "update", "-qq"], env, check=True)
+        failure = _update(env)
         lists = _apt(["apt-get", "indextargets", "--format", "$(FILENAME)", "Identifier: Contents-deb"], env)
         needles = {path for wish in wishes for path in wish.paths}
-        owners = find_owners((_open_pieces(Path(name)) for name in lists.split()), needles)
+        owners = find_owners((_open_pieces(Path(name)) for name in lists.split() if not failure), needles)
         found = {wish.package: _owner(wish, owners) for wish in wishes}
         there = {name for name, _ in read_records(_apt(["apt-cache", "show", *set(found.values())], env))}
         words = ["apt-get", "install", "--print-uris", "-qq", "-y", *sorted(there)]
@@ -104,6 +107,7 @@ def resolve_elsewhere(
     wanted = {found[wish.package]: wish.why for wish in wishes}
     chosen = missing_packages(wanted, host=known, base=read_status(archive.status.decode(errors="replace")))
     gaps = [_told(wish, found[wish.package], offers.get(found[wish.package]), archive.release) for wish in wishes]
+    gaps += [_only_names(wishes, archive.release, failure)] if failure else []
     return [_os_package(offers[name], why) for name, why in chosen.items()], gaps
 
 
@@ -208,6 +212,20 @@ def _apt_of(archive: BaseArchive, *, architecture: str, environ: Mapping[str, st
         yield {**environ, "APT_CONFIG": f"{root}/apt.conf", "LC_ALL": "C"}
 
 
+def _update(env: Mapping[str, str]) -> str | None:
+    """Fetch the archive's lists: of packages, or raise; of contents, or give why not.
+
+    A mirror that is being updated serves large lists which do not fit the archive's signed digests, for hours at times.
+    """
+    try:
+        _apt(["apt-get", "update", "-qq"], env, check=True)
+    except NotRunError as error:
+        _apt(["apt-get", "update", "-qq", "-o", f"{_TARGET}::DefaultEnabled=false"], env, check=True)
+        lines = (line.strip() for line in error.message.splitlines())
+        return next((line for line in lines if line.startswith("E: ")), error.message).removeprefix("E: ")
+    return None
+
+
 def _apt(command: Sequence[str], env: Mapping[str, str], *, check: bool = False) -> str:
     done = capture(command, purpose=_PURPOSE, env=env, check=check, timeout=_SECONDS)
     return done.stdout.decode(errors="replace")
@@ -240,4 +258,13 @@ def _told(wish: Wish, name: str, offer: Offered | None, release: str) -> Gap:
         reason=f"{wish.why} comes with {name} {offer.version} in {release}, the base's release, "
         f"and with {wish.package} {wish.version} here",
         consequence="the image has another version than the frozen runs used; a base of this machine's release has it",
+    )
+
+
+def _only_names(wishes: Sequence[Wish], release: str, failure: str) -> Gap:
+    return Gap(
+        where="os-packages",
+        subject=", ".join(wish.package for wish in wishes),
+        reason=f"the list of what is in the packages of {release} could not be read: {failure}",
+        consequence="they were looked for by their names only; one that is called otherwise there was not found",
     )
