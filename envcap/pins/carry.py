@@ -81,7 +81,8 @@ class Carrier:
         candidates = distinct([self._offered.with_digest(offer, what=what) for offer in matching(distribution, offers)])
         if not candidates:
             offered = "no index offers a wheel of it with the tags of the installed one"
-            return Identified(problem=f"{offered}: it was built on this machine, or withdrawn")
+            elsewhere = "or it is from an index that no setting names (`PIP_EXTRA_INDEX_URL` does)"
+            return Identified(problem=f"{offered}: it was built on this machine, or withdrawn, {elsewhere}")
         return self._identified(distribution, candidates)
 
     def from_identified(self, distribution: Distribution, identified: Identified) -> Pinned:

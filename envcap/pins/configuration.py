@@ -61,7 +61,8 @@ class Configuration(Data, frozen=True, kw_only=True):
 
     indexes: list[Place] = []
     find_links: list[Place] = []
-    declared: list[Place] = []  # indexes of uv and Poetry that pip does not know: asked for what those installed
+    declared: list[Place] = []  # further indexes that the project names: asked for what those of pip do not have
+    declared_links: list[Place] = []  # and places of files
     certificate: str | None = None
     client_certificate: str | None = None
     trusted_hosts: list[str] = []  # `host` or `host:port`

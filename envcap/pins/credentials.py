@@ -25,7 +25,12 @@ class IndexLogin:
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        self._places = [*configuration.indexes, *configuration.declared, *configuration.find_links]
+        self._places = [
+            *configuration.indexes,
+            *configuration.declared,
+            *configuration.find_links,
+            *configuration.declared_links,
+        ]
         self._keyring = configuration.keyring
         self._found: dict[str, Login | None] = {}  # by origin, from keyring
         self._netrc: dict[str, Login | None] = {}  # by origin

@@ -1,7 +1,8 @@
-"""Indexes that uv and Poetry are configured with, beside those of pip: variables, `uv.toml` and `pyproject.toml`.
+"""Indexes that a project names beside those of pip's configuration: for uv, Poetry, PDM and Pipenv, or in requirements.
 
-Sources: uv, "Package indexes", "Configuration files" and "Environment variables"; Poetry, "Repositories". Credentials
-are split off the moment a value is read, as in `configuration`. Nothing here asks an index.
+Sources: uv, "Package indexes", "Configuration files" and "Environment variables"; Poetry, "Repositories"; PDM,
+"Configure the project"; Pipenv, "Specifying package indexes"; pip, "Requirements file format". Credentials are split off
+the moment a value is read, as in `configuration`. Nothing here asks an index.
 """
 
 import os
@@ -22,12 +23,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-INSTALLERS = frozenset({"uv", "poetry"})  # as INSTALLER files have it, in lower case
 _LARGEST = 1 << 22  # bytes of a settings file
+_VARIABLE = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+_OPTION = re.compile(r"(-i|--index-url|--extra-index-url|-f|--find-links)(?:\s*=\s*|\s+)['\"]?([^\s'\"]+)['\"]?")
 
 
 def read_every_index(python: Path, *, project: Path, environ: Mapping[str, str]) -> Configuration:
-    """Give pip's configuration for the environment of `python`, with the further indexes of uv and Poetry.
+    """Give pip's configuration for the environment of `python`, with the further indexes that the project names.
 
     Raises NotRunError when no pip can tell, or when a setting cannot be understood.
     """
@@ -38,14 +40,16 @@ def read_every_index(python: Path, *, project: Path, environ: Mapping[str, str])
 def with_declared(
     configuration: Configuration, *, project: Path, environ: Mapping[str, str], public: str
 ) -> Configuration:
-    """Give the configuration with the further indexes of uv and Poetry, for what they installed.
+    """Give the configuration with the further places that the project names, for what pip's do not have.
 
-    uv's default index stands in for the `public` one where pip names no other. Plain HTTP is no more trusted than from
-    pip: a project is somebody else's program. Raises NotRunError when a settings file cannot be understood.
+    A default index of uv, Poetry or PDM stands in for the `public` one where pip names no other. Plain HTTP is no more
+    trusted than from pip: a project is somebody else's program. Raises NotRunError when a settings file cannot be understood.
     """
     defaults: list[Place] = []
     found: list[Place] = []
-    for index, is_default in [*_of_uv(project, environ), *_of_poetry(project, environ)]:
+    links, options = _of_requirements(project, environ)
+    tools = (_of_uv(project, environ), _of_poetry(project, environ), _of_pdm(project, environ), options)
+    for index, is_default in [*(one for each in tools for one in each), *_of_pipenv(project, environ)]:
         (defaults if is_default else found).append(index)
     indexes = configuration.indexes
     if defaults and indexes and indexes[0].url == public:
@@ -56,6 +60,7 @@ def with_declared(
         configuration,
         indexes=indexes,
         declared=[one for url, one in reversed(declared.items()) if url not in known],
+        declared_links=[one for one in links if one not in configuration.find_links],
     )
 
 
@@ -122,6 +127,60 @@ def _of_poetry(project: Path, environ: Mapping[str, str]) -> Declared:
         yield _place(source["url"], login), source.get("priority") == "default"
 
 
+def _of_pdm(project: Path, environ: Mapping[str, str]) -> Declared:
+    pdm = _table(_table(_read(project / "pyproject.toml"), "tool"), "pdm")
+    for source in _tables(pdm, "source"):
+        url = _expanded(source.get("url"), environ)
+        if url is None or source.get("type", "index") != "index":
+            continue
+        user, password = (_expanded(source.get(key), environ) for key in ("username", "password"))
+        login = Login(user=user, password=password) if user else None
+        yield _place(url, login), source.get("name") == "pypi"
+
+
+def _of_pipenv(project: Path, environ: Mapping[str, str]) -> Declared:
+    for source in _tables(_read(project / "Pipfile"), "source"):
+        url = _expanded(source.get("url"), environ)
+        if url is not None:
+            yield _place(url), False
+
+
+def _of_requirements(project: Path, environ: Mapping[str, str]) -> tuple[list[Place], list[tuple[Place, bool]]]:
+    """Give the places of files and the indexes that requirements files name, none of them as a default."""
+    links: list[Place] = []
+    indexes: list[tuple[Place, bool]] = []
+    for path in sorted([*project.glob("requirements*.txt"), *project.glob("requirements/*.txt")]):
+        try:
+            text = read_regular(path, limit=_LARGEST).decode()
+        except (OSError, ValueError):
+            continue  # whatever it is, pip has not read it either
+        for option, word in _OPTION.findall("\n".join(_logical_lines(text))):
+            address = _expanded(word, environ)
+            if address is None:
+                continue
+            if option not in {"-f", "--find-links"}:
+                indexes.append((_place(address), False))
+            else:
+                local = "://" not in address and not address.startswith("file:")
+                links.append(_place(path.parent / address if local else address))
+    return links, indexes
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Give the lines that are options, with those that go on joined and remarks left out."""
+    for line in text.replace("\\\n", " ").splitlines():
+        option = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if option.startswith("-"):
+            yield option
+
+
+def _expanded(value: object, environ: Mapping[str, str]) -> str | None:
+    """Give a text with `${NAME}` replaced as pip, PDM and Pipenv do; None where a variable is not set, or no text."""
+    if not isinstance(value, str) or not value or not all(environ.get(name) for name in _VARIABLE.findall(value)):
+        return None
+    return _VARIABLE.sub(lambda match: environ[match[1]], value)
+
+
 def _place(url: object, login: Login | None = None) -> Place:
     found = place(str(url))
     return found if login is None or found.login is not None else msgspec.structs.replace(found, login=login)
@@ -161,5 +220,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not TOML"
         raise NotRunError(
-            f"`{path}` cannot be read: {reason}.", hint="uv and Poetry look for their indexes in it: mend the file."
+            f"`{path}` cannot be read: {reason}.",
+            hint="The project's tools look for their indexes in it: mend the file.",
         ) from error

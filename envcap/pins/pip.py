@@ -15,7 +15,6 @@ from envcap.pins.classify import Kind, classify, not_carried
 from envcap.pins.configuration import Configuration
 from envcap.pins.connection import Connection
 from envcap.pins.damage import Damage, damage_gaps
-from envcap.pins.declared import INSTALLERS
 from envcap.pins.identify import matching
 from envcap.pins.index import Found, look_up
 from envcap.pins.integrity import check_files
@@ -129,16 +128,14 @@ class Inquiry:
     def _declared(
         self, distributions: Sequence[Distribution], found: dict[Wanted, Found], *, within: float
     ) -> dict[Wanted, Found]:
-        """Give what uv's and Poetry's own indexes offer of what they installed and pip's have not with these tags."""
+        """Give what further places that the project names offer of what pip's have not with these tags."""
         configuration = self._connection.configuration
-        missing = [
-            one
-            for one in distributions
-            if (one.installer or "").lower() in INSTALLERS and not matching(one, found[_release(one)].offers)
-        ]
-        if not (missing and configuration.declared):
+        missing = [one for one in distributions if not matching(one, found[_release(one)].offers)]
+        if not (missing and (configuration.declared or configuration.declared_links)):
             return {}
-        further = msgspec.structs.replace(configuration, indexes=configuration.declared, find_links=[])
+        further = msgspec.structs.replace(
+            configuration, indexes=configuration.declared, find_links=configuration.declared_links
+        )
         with Connection(further) as connection:
             more = self._ask(missing, connection=connection, within=within)
         return {

@@ -1,4 +1,4 @@
-"""The indexes of uv and Poetry: read from every place, logins apart, and asked for what they installed."""
+"""What a project names beside pip's own indexes: read from every place, logins apart, and asked for what pip's lack."""
 
 from __future__ import annotations
 
@@ -117,6 +117,64 @@ def test_sources_of_poetry(tmp_path: Path) -> None:
     ]
 
 
+def test_sources_of_pdm_with_the_login_in_variables(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[[tool.pdm.source]]\nname = "pypi"\nurl = "https://mirror.example.org/simple"\n'
+        '[[tool.pdm.source]]\nname = "one"\nurl = "https://one.example.org/"\n'
+        'username = "me"\npassword = "${MY_TOKEN}"\n'
+        '[[tool.pdm.source]]\nname = "two"\nurl = "https://${UNSET}@two.example.org/"\n'
+        '[[tool.pdm.source]]\nname = "three"\nurl = "https://three.example.org/"\ntype = "find_links"\n'
+    )
+    found = read(tmp_path, MY_TOKEN=CANARY)
+    assert [one.url for one in found.indexes] == ["https://mirror.example.org/simple"]
+    assert found.declared == [Place(url="https://one.example.org/", login=Login(user="me", password=CANARY))]
+
+
+def test_sources_of_pipenv(tmp_path: Path) -> None:
+    (tmp_path / "Pipfile").write_text(
+        f'[[source]]\nname = "pypi"\nurl = "{PUBLIC}"\n'
+        '[[source]]\nname = "own"\nurl = "https://me:${MY_TOKEN}@own.example.org/simple"\n'
+    )
+    found = read(tmp_path, MY_TOKEN=CANARY)
+    assert found.declared == [Place(url="https://own.example.org/simple", login=Login(user="me", password=CANARY))]
+
+
+REQUIREMENTS = """\
+--index-url https://main.example.org/simple  # of the company
+--extra-index-url=https://extra.example.org/whl/cu121 \\
+    --find-links wheels
+-f https://links.example.org/stable.html
+-i https://${UNSET}@nowhere.example.org/
+# -i https://remark.example.org/
+torch==2.1.0+cu121 --hash=sha256:-i
+"""
+
+
+def test_options_of_requirements_files(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "gpu.txt").write_text(REQUIREMENTS)
+    (tmp_path / "requirements-data.txt").write_bytes(b"\xff\xfe no text")
+    found = read(tmp_path)
+    assert found.indexes == [place(PUBLIC)]
+    assert [one.url for one in found.declared] == [
+        "https://main.example.org/simple",
+        "https://extra.example.org/whl/cu121",
+    ]
+    wheels = (tmp_path / "requirements" / "wheels").as_uri()
+    assert [one.url for one in found.declared_links] == [wheels, "https://links.example.org/stable.html"]
+
+
+@given(st.text())
+def test_any_requirements_file_is_read_or_refused(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "requirements.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+        try:
+            found = read(Path(folder))
+        except NotRunError:
+            return
+    assert all(isinstance(one, Place) for one in [*found.declared, *found.declared_links])
+
+
 def test_a_broken_file_is_named_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text(f"index-url = https://user:{CANARY}@example.org/\n")
     with pytest.raises(NotRunError, match=r"uv\.toml") as caught:
@@ -151,8 +209,15 @@ def test_any_settings_are_read_or_refused(settings: dict[str, str]) -> None:
     assert all(isinstance(one, Place) for one in [*found.indexes, *found.declared])
 
 
-def test_what_uv_installed_is_found_where_only_uv_looks(
-    environment: Environment, make_index: object, make_wheel: MakeWheel, tmp_path: Path
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("pyproject.toml", '[[tool.uv.index]]\nurl = "{address}"\n'),
+        ("requirements.txt", "--extra-index-url {address}\ndemo\n"),
+    ],
+)
+def test_what_came_from_a_declared_index_is_found_there(
+    environment: Environment, make_index: object, make_wheel: MakeWheel, tmp_path: Path, setting: tuple[str, str]
 ) -> None:
     public: Index = make_index()  # type: ignore[operator]
     private: Index = make_index()  # type: ignore[operator]
@@ -166,7 +231,8 @@ def test_what_uv_installed_is_found_where_only_uv_looks(
     project = tmp_path / "project"
     project.mkdir()
     address = private.simple.replace("://", f"://user:{CANARY}@")
-    (project / "pyproject.toml").write_text(f'[[tool.uv.index]]\nurl = "{address}"\n')
+    file, text = setting
+    (project / file).write_text(text.format(address=address))
     configuration = read(project, pip=public.simple)
     pinned = pin(
         environment.facts(),
