@@ -25,6 +25,7 @@ from envcap.trust.known import is_known
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+    from envcap.pins.configuration import Configuration
     from envcap.pins.resolve import Question
 
 
@@ -52,7 +53,7 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
     Raises WrongUsageError for what cannot be meant, NotRunError when nothing goes together or an index cannot be
     read, RefusedError when the old lock or a carried file is not what was frozen.
     """
-    from envcap.pins.configuration import read_configuration
+    from envcap.pins.declared import read_every_index
     from envcap.pins.release import pin_releases, require_index
     from envcap.pins.resolve import resolve
     from envcap.pins.target import target_of
@@ -68,12 +69,14 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
         )
     wishes = _wishes(request.packages, old)
     store = lock_store(project)
-    question = ask(old, wishes, store=store)
-    configuration, target = read_configuration(Path(sys.executable)), target_of(old)
+    files = _fixed_files(old, store, project=project, environ=environ, tell=tell)
+    question = ask(old, wishes, files=files)
+    read = read_every_index(Path(sys.executable), project=project, environ=environ)
+    configuration, target = with_indexes(read, old.packages), target_of(old)
     for first in [package for package in old.packages if package.name in question.free][:1]:
         require_index(first.name, first.version, configuration=configuration)
     tell(Progress(kind="step", text=f"resolving for Python {old.python.version}: {_freedom(question.free)}"))
-    resolution = resolve(question, target=target, environ=environ, tell=tell)
+    resolution = resolve(question, target=target, configuration=configuration, environ=environ, tell=tell)
     moved = moves(old.packages, resolution.versions) if resolution is not None else []
     if resolution is None or not moved:
         return Upgraded(lock=old)
@@ -95,15 +98,45 @@ def upgrade(request: UpgradeRequest, *, environ: Mapping[str, str], tell: Tell) 
     return Upgraded(lock=lock, path=path, sha256=write_own(content, path, environ=environ, tell=tell))
 
 
-def ask(lock: Lock, wishes: "Mapping[str, Requirement]", *, store: Store) -> "Question":
+def with_indexes(configuration: "Configuration", packages: Sequence[Package]) -> "Configuration":
+    """Give the configuration with what the project names among pip's indexes, and those that the packages are from."""
+    from envcap.pins.configuration import place
+
+    indexes = [*configuration.indexes, *configuration.declared]
+    known = {one.public.rstrip("/") for one in indexes}
+    locked = dict.fromkeys(package.index for package in packages if package.index is not None)
+    indexes += [place(index) for index in locked if index.rstrip("/") not in known]
+    links = [*configuration.find_links, *configuration.declared_links]
+    return msgspec.structs.replace(configuration, indexes=indexes, find_links=links)
+
+
+def is_fixed(package: Package) -> bool:
+    """Tell whether a package cannot move: no index has others of what is carried or came from an address of its own."""
+    return package.wheel.path is not None or package.origin == "archive"
+
+
+def _fixed_files(lock: Lock, store: Store, *, project: Path, environ: Mapping[str, str], tell: Tell) -> dict[str, Path]:
+    """Give the files of the packages that cannot move, by name. Raises RefusedError for other bytes than frozen."""
+    from envcap.fetching import fetch_inputs
+
+    fixed = [package for package in lock.packages if is_fixed(package)]
+    remote = [package for package in fixed if package.wheel.path is None]
+    got = fetch_inputs(lock, packages=remote, os_packages=[], project=project, environ=environ, tell=tell)
+    return {
+        package.name: got.get(package.wheel.sha256)
+        or store.require(package.wheel.sha256, package.wheel.name, what="The carried file")
+        for package in fixed
+    }
+
+
+def ask(lock: Lock, wishes: "Mapping[str, Requirement]", *, files: Mapping[str, Path]) -> "Question":
     """Give the question for pip-tools: what was asked for, what is preferred, and what may not move.
 
-    Without `wishes` whatever was requested may move; carried packages never do.
+    Without `wishes` whatever was requested may move; what has its file in `files` never does.
     """
     from envcap.pins.resolve import Question
 
-    carried = [package for package in lock.packages if package.wheel.path is not None]
-    fixed = {package.name for package in carried}
+    fixed = files.keys()
     needed = roots(lock.packages)
     requested = [package.name for package in lock.packages if package.requested] or needed
     free = list(wishes) or [name for name in requested if name not in fixed]
@@ -114,10 +147,8 @@ def ask(lock: Lock, wishes: "Mapping[str, Requirement]", *, store: Store) -> "Qu
         kept={package.name: package.version for package in lock.packages if package.name not in free},
         free=free,
         firm=[name for name in needed if name not in free],
-        limits=[f"{package.name}=={package.version}" for package in carried],
-        wheels=[
-            store.require(package.wheel.sha256, package.wheel.name, what="The carried file") for package in carried
-        ],
+        limits=[f"{package.name}=={package.version}" for package in lock.packages if package.name in fixed],
+        wheels=list(files.values()),
     )
 
 
@@ -184,9 +215,12 @@ def _wishes(texts: Sequence[str], lock: Lock) -> "dict[str, Requirement]":
                 f"`{wish.name}` is not in the lock `{lock.name}`, so it cannot be upgraded.",
                 hint=f"`envcap show --name {lock.name}` lists its packages.",
             )
-        if known[name].wheel.path is not None:
+        if is_fixed(known[name]):
+            where = (
+                "comes from an address of its own" if known[name].wheel.path is None else "is carried beside the lock"
+            )
             raise WrongUsageError(
-                f"`{wish.name}` is carried beside the lock, as it was installed: no index has another such version.",
+                f"`{wish.name}` {where}, as it was installed: no index has another such version.",
                 hint="Install the version that you want and freeze again.",
             )
         if name in wishes:

@@ -1,8 +1,8 @@
 """Indexes that a project names beside those of pip's configuration: for uv, Poetry, PDM and Pipenv, or in requirements.
 
 Sources: uv, "Package indexes", "Configuration files" and "Environment variables"; Poetry, "Repositories"; PDM,
-"Configure the project"; Pipenv, "Specifying package indexes"; pip, "Requirements file format". Credentials are split off
-the moment a value is read, as in `configuration`. Nothing here asks an index.
+"Configure the project"; Pipenv, "Specifying package indexes"; pip, "Requirements file format". Credentials are split
+off the moment a value is read, as in `configuration`. Nothing here asks an index.
 """
 
 import os
@@ -43,7 +43,8 @@ def with_declared(
     """Give the configuration with the further places that the project names, for what pip's do not have.
 
     A default index of uv, Poetry or PDM stands in for the `public` one where pip names no other. Plain HTTP is no more
-    trusted than from pip: a project is somebody else's program. Raises NotRunError when a settings file cannot be understood.
+    trusted than from pip: a project is somebody else's program. Raises NotRunError when a settings file cannot be
+    understood.
     """
     defaults: list[Place] = []
     found: list[Place] = []

@@ -17,6 +17,7 @@ from packaging.version import Version
 from envcap.errors import NotRunError
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
+from envcap.pins.configuration import Configuration, with_login
 from envcap.pins.resolver import UNHEARD
 from envcap.pins.target import Target
 from envcap.process import Finished, run_live
@@ -64,31 +65,48 @@ class Question(Data, frozen=True, kw_only=True):
     wheels: list[Path] = []
 
 
-def resolve(question: Question, *, target: Target, environ: Mapping[str, str], tell: Tell) -> Resolution | None:
+def resolve(
+    question: Question, *, target: Target, configuration: Configuration, environ: Mapping[str, str], tell: Tell
+) -> Resolution | None:
     """Give the versions that pip-compile chooses for `target`, from wheels alone; None where nothing free moves.
+
+    They come from the places of `configuration`; how to get there pip knows by itself.
 
     First the free packages get the newest versions that there are beside the firm ones. Then these are settled and
     what else was there is kept as far as they allow: asked once, pip-compile would rather keep than move. Raises
     NotRunError with what it said when there is no solution, a name is unknown, or an index cannot be read.
     """
     firm = {name: version for name, version in question.kept.items() if name in question.firm}
-    first = _compile(msgspec.structs.replace(question, kept=firm), target=target, environ=environ, tell=tell)
+    places = _lines_of(configuration)
+
+    def compiled(asked: Question) -> Resolution:
+        return _compile(asked, places, target=target, environ=environ, tell=tell)
+
+    first = compiled(msgspec.structs.replace(question, kept=firm))
     chosen = {name: first.versions[name] for name in question.free if name in first.versions}
     if all(_same(version, question.present.get(name)) for name, version in chosen.items()):
         return None
-    settled = msgspec.structs.replace(
-        question,
-        terms={name: f"=={version}" for name, version in chosen.items()},
-    )
-    return _compile(settled, target=target, environ=environ, tell=tell)
+    return compiled(msgspec.structs.replace(question, terms={name: f"=={version}" for name, version in chosen.items()}))
 
 
-def _compile(question: Question, *, target: Target, environ: Mapping[str, str], tell: Tell) -> Resolution:
+def _lines_of(configuration: Configuration) -> list[str]:
+    """Give the options of a requirements file that name the places. They hold logins, so no command line may."""
+    first, *more = [with_login(index) for index in configuration.indexes] or [""]
+    return [
+        f"--index-url {first}" if first else "--no-index",
+        *(f"--extra-index-url {address}" for address in more),
+        *(f"--find-links {with_login(links)}" for links in configuration.find_links),
+    ]
+
+
+def _compile(
+    question: Question, places: Sequence[str], *, target: Target, environ: Mapping[str, str], tell: Tell
+) -> Resolution:
     with tempfile.TemporaryDirectory(prefix="envcap-upgrade-") as name:
         folder = Path(name)
         (folder / "target.json").write_bytes(msgspec.json.encode(target))
         terms = question.terms
-        _write(folder / "requirements.in", [f"{name}{terms.get(name, '')}" for name in question.wishes])
+        _write(folder / "requirements.in", [*places, *(f"{name}{terms.get(name, '')}" for name in question.wishes)])
         beyond = [f"{name}{said}" for name, said in terms.items() if name not in question.wishes and said]
         _write(folder / "limits.txt", [*question.limits, *beyond])
         _write(folder / "pins.txt", [f"{project}=={version}" for project, version in question.kept.items()])

@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -244,7 +245,19 @@ class Shelf:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     """Give an empty index."""
-    folder = tmp_path / "shelf"
+    with serve_shelf(tmp_path / "shelf") as made:
+        yield made
+
+
+@pytest.fixture
+def second_shelf(tmp_path: Path) -> Iterator[Shelf]:
+    """Give another empty index."""
+    with serve_shelf(tmp_path / "second-shelf") as made:
+        yield made
+
+
+@contextmanager
+def serve_shelf(folder: Path) -> Iterator[Shelf]:
     folder.mkdir()
 
     class Handler(SimpleHTTPRequestHandler):

@@ -174,6 +174,34 @@ def test_what_is_carried_stays_and_binds(case: Case) -> None:
     assert (result.code, "`beta` is carried" in result.err) == (2, True)
 
 
+def test_what_came_from_elsewhere_is_looked_for_there(case: Case, second_shelf: Shelf) -> None:
+    """One package from an index that the project names, behind a login; one from an address of its own."""
+    second_shelf.put("delta", "1.0")
+    second_shelf.put("epsilon", "1.0")
+    environ = {**case.envcap.environ, "PIP_TRUSTED_HOST": second_shelf.url[7:]}
+    address = second_shelf.simple.replace("://", "://user:c4n4ry-s3cret@")
+    for words in (
+        ["--index-url", address, "delta"],
+        [f"{second_shelf.url}/files/epsilon-1.0-py3-none-any.whl"],
+    ):
+        pip = [sys.executable, "-m", "pip", "--python", f"{environ['VIRTUAL_ENV']}/bin/python", "install", "-q", *words]
+        subprocess.run(pip, env=environ, check=True)
+    result = case.envcap("freeze", "--name", "both", env={"UV_EXTRA_INDEX_URL": address})
+    assert result.code == 0, result.err
+    case.shelf.put("alpha", "1.5", "beta", "gamma")
+    second_shelf.put("delta", "2.0")
+    second_shelf.put("epsilon", "2.0")
+    result = case("alpha", "--name", "both", "--to", "one")
+    assert result.code == 0, result.err
+    assert case.versions("one") == {"alpha": "1.5", "beta": "1.0", "delta": "1.0", "epsilon": "1.0", "gamma": "1.0"}
+    assert case("--name", "both", "--to", "all").code == 0
+    assert case.versions("all") == {"alpha": "1.5", "beta": "1.0", "delta": "2.0", "epsilon": "1.0", "gamma": "1.0"}
+    delta = next(package for package in case.lock("all").packages if package.name == "delta")
+    assert delta.index == second_shelf.simple
+    result = case("epsilon", "--name", "both")
+    assert (result.code, "`epsilon` comes from an address of its own" in result.err) == (2, True), result.err
+
+
 def test_a_derived_lock_that_says_what_it_is_not_is_refused(case: Case) -> None:
     case.shelf.put("alpha", "1.5", "beta", "gamma")
     assert case().code == 0

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from envcap.errors import NotRunError
 from envcap.model.progress import Progress, say_nothing
+from envcap.pins.configuration import Configuration, place
 from envcap.pins.resolve import Question, parse_pins, parse_wish, resolve
 from envcap.pins.target import target_of
 
@@ -39,20 +40,21 @@ def test_tags_markers_and_limits_are_those_of_the_python_in_the_lock(
     short = "cp" + "".join(python.split(".")[:2])
     interpreter = replace(sample_lock.python, version=python, tag=f"{short}-{short}-manylinux_2_36_x86_64")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    environ |= {"PIP_INDEX_URL": index.simple, "PIP_CONFIG_FILE": os.devnull}
+    environ |= {"PIP_CONFIG_FILE": os.devnull}
+    places = Configuration(indexes=[place(index.simple)])
     said: list[Progress] = []
     question = Question(wishes=["alpha"], kept={}, free=["alpha"], present={"alpha": "1.0"})
     target = target_of(replace(sample_lock, python=interpreter))
-    found = resolve(question, target=target, environ=environ, tell=said.append)
+    found = resolve(question, target=target, configuration=places, environ=environ, tell=said.append)
     assert found is not None
     assert found.versions == {"alpha": alpha, **dict.fromkeys(others, "1.0")}
     assert found.requires == {"alpha": tuple(others), **dict.fromkeys(others, ())}
     assert any("Collecting" in one.text for one in said)
     unknown = Question(wishes=["surely-not-there"], kept={}, free=["surely-not-there"])
     with pytest.raises(NotRunError, match="surely-not-there"):
-        resolve(unknown, target=target, environ=environ, tell=say_nothing)
+        resolve(unknown, target=target, configuration=places, environ=environ, tell=say_nothing)
     same = replace(question, present={"alpha": alpha})
-    assert resolve(same, target=target, environ=environ, tell=say_nothing) is None
+    assert resolve(same, target=target, configuration=places, environ=environ, tell=say_nothing) is None
 
 
 def test_what_pip_compile_writes_is_read() -> None:
