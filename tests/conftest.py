@@ -1,5 +1,7 @@
 """Shared by all tests: a sample lock, and the comparison with golden files."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from hypothesis import settings
 from envcap.model.evaluation import Artifact, Declaration, Run, Seed, Tolerance
 from envcap.model.facts import Gpu, GpuLibrary, Hardware, Interpreter, System
 from envcap.model.gap import Gap
+from envcap.model.layout import LOCK_LABEL
 from envcap.model.lock import (
     Base,
     Code,
@@ -32,7 +35,6 @@ from envcap.model.lock import (
 )
 from envcap.model.numerics import NumericLibrary, Numerics
 
-_IMAGES = pytest.StashKey[set[str]]()
 GOLDEN = Path(__file__).with_name("golden")
 
 # A busy machine is no bug: properties are judged by what they find, not by how long it takes. The examples are the same
@@ -48,32 +50,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Note which images of ours there are."""
-    if not hasattr(session.config, "workerinput"):
-        session.config.stash[_IMAGES] = our_images()
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the images that the tests built, when all have ended: they are large, and every run would leave new ones.
 
-    The steps below stay: they serve the next build.
+    Whose they are their labels tell: other runs, and the developer, use the engine meanwhile. The steps below stay:
+    they serve the next build.
     """
-    if _IMAGES not in session.config.stash:
+    if hasattr(session.config, "workerinput") or shutil.which("docker") is None:
         return
-    before: set[str] = session.config.stash[_IMAGES]
-    made = our_images().difference(before)
-    if made:
-        words = ["docker", "image", "rm", "--force", "--no-prune", *sorted(made)]
-        subprocess.run(words, capture_output=True, check=False)
+    folder: Path = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    locks = {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("pylock.*.toml") if path.is_file()}
+    if made := [image for image, lock in our_images() if lock in locks]:
+        subprocess.run(["docker", "image", "rm", "--force", "--no-prune", *made], capture_output=True, check=False)
 
 
-def our_images() -> set[str]:
-    """List the tags below `envcap`, as far as an engine answers."""
-    if shutil.which("docker") is None:
-        return set()
+def our_images() -> list[tuple[str, str]]:
+    """List the tags below `envcap`, each with the sha256 of its lock, as far as an engine answers."""
     words = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=envcap/*"]
-    return set(subprocess.run(words, capture_output=True, text=True, check=False).stdout.split())
+    tags = subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+    labels = "{{index .Config.Labels " + json.dumps(LOCK_LABEL) + "}}"
+    look = ["docker", "image", "inspect", "--format"]
+    return [
+        (tag, subprocess.run([*look, labels, tag], capture_output=True, text=True, check=False).stdout.strip())
+        for tag in tags
+    ]
 
 
 @pytest.fixture(scope="session")
