@@ -46,7 +46,7 @@ def test_the_wheel_holds_all_that_is_needed_and_no_more(wheel: Path) -> None:
         f"envcap/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "templates").rglob("*") if path.is_file()
     }
     schemas = {f"envcap/schemas/{path.name}" for path in (ROOT / "docs" / "schemas").glob("*.json")}
-    needed = sources | templates | schemas | {"envcap/py.typed"}
+    needed = sources | templates | schemas | {"envcap/py.typed", "envcap/help.txt"}
     assert needed <= names
     assert {name.split("/")[0] for name in names} == {"envcap", info}
     assert {name for name in names if name.startswith("envcap/")} == needed

@@ -7,7 +7,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+HELP = ROOT / "envcap" / "help.txt"
 
 VERBS = ("freeze", "build", "verify", "diff", "bisect", "upgrade", "show", "export", "pack", "cache", "doctor")
 
@@ -23,6 +27,20 @@ def help_of(*words: str) -> str:
 
 def test_the_help_in_the_readme_is_the_help() -> None:
     assert f"$ envcap --help\n{help_of()}\n```" in README
+
+
+def test_the_help_that_is_kept_is_the_parsers(request: pytest.FixtureRequest) -> None:
+    """It is shown without the parser, which takes longer to import than all else takes."""
+    script = "import sys; sys.argv = ['envcap', '--help']; from envcap import cli; cli.main()"
+    environ = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    said = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
+    ).stdout
+    text = "\n".join(line.rstrip() for line in said.strip().splitlines())
+    if request.config.getoption("--update-golden"):
+        HELP.write_text(text)
+    assert HELP.read_text() == text
+    assert help_of() == text
 
 
 def test_every_option_in_the_readme_exists() -> None:
