@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from envcap.evaluate.environment import recordable
 from envcap.model.observed import Observed
+from envcap.redact import holds_credentials
 from envcap.trust.forms import has_control_characters
 
 _SEPARATORS = re.compile(r"\|\||&&|[;|&\n]")
@@ -68,12 +69,14 @@ def mapped_libraries(content: bytes) -> list[str]:
 def inner_settings(texts: Iterable[str]) -> dict[str, str]:
     """Give the settings that processes ended with, sorted by name; those that differed between them with commas.
 
-    A variable that may not be recorded (`recordable`) is left out.
+    A variable that may not be recorded (`recordable`) is left out, and so is any value with credentials or a token.
     """
     values: dict[str, set[str]] = defaultdict(set)
     for text in texts:
         name, found, value = text.partition("=")
-        if found and not has_control_characters(text) and (" " in name or recordable({name: value}, named=())[0]):
+        if not found or has_control_characters(text) or holds_credentials(value):
+            continue
+        if " " in name or recordable({name: value}, named=())[0]:
             values[name].add(value)
     return {name: ", ".join(sorted(told)) for name, told in sorted(values.items())}
 
