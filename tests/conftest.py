@@ -31,6 +31,7 @@ from envcap.model.lock import (
     Package,
     Submodule,
     Toolkit,
+    WatchedFiles,
     Wheel,
 )
 from envcap.model.numerics import NumericLibrary, Numerics
@@ -147,6 +148,11 @@ def sample_lock() -> Lock:
             ],
         ),
         settings={"OMP_NUM_THREADS": "4", "torch threads": "4"},
+        watched=WatchedFiles(
+            read={"environment": 1204, "system": 2, "project": 5, "data": 1},
+            written=["log.txt", "runs/"],
+            undeclared=["/srv/models/m.bin"],
+        ),
         seeds=[Seed(file="evaluate.py", line=12, call="numpy.random.seed(0)")],
         numerics=Numerics(
             operations={"numpy exp float64": "0123456789abcdef", "numpy matmul float64": "fedcba9876543210"},
