@@ -1,10 +1,12 @@
-"""What watching a run costs: the same programs with and without it, taken in turn.
+"""What watching a run costs: the same programs without it, with it, and with the deep look, taken in turn.
 
-Run it as `python bench/watch.py [REPEATS]`. Three programs: one that imports and computes, one that opens many files,
-one that starts many programs. Figures are wall seconds of whole processes; the ratio is of the medians.
+Run it as `python bench/watch.py [REPEATS]`. Four programs: one that imports and computes, two that open many files, one
+that starts many programs. Figures are wall seconds of whole processes, the medians; ratios are to the first. Without
+strace there is no deep look.
 """
 
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -24,8 +26,9 @@ _FILES = 3000
 
 
 def main() -> None:
-    """Print one line for each program: seconds without and with the watch, and their ratio."""
+    """Print one line for each program and way of watching: seconds, and their ratio to those without."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    ways = ["plain", "watched", *(["deep"] if shutil.which("strace") else [])]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "one.txt").touch()
@@ -34,22 +37,26 @@ def main() -> None:
             (folder / "files" / str(number)).touch()
         for program, source in _PROGRAMS.items():
             (folder / "program.py").write_text(source)
-            seconds: dict[bool, list[float]] = {False: [], True: []}
+            seconds: dict[str, list[float]] = {way: [] for way in ways}
             for _ in range(repeats):
-                for watched, taken in seconds.items():
-                    taken.append(_time(folder, watched=watched))
-            plain, under_watch = (statistics.median(taken) for taken in seconds.values())
-            sys.stdout.write(f"{program:10} {plain:.3f} s  {under_watch:.3f} s  ratio {under_watch / plain:.3f}\n")
+                for way, taken in seconds.items():
+                    taken.append(_time(folder, way))
+            plain = statistics.median(seconds["plain"])
+            for way, taken in seconds.items():
+                median = statistics.median(taken)
+                sys.stdout.write(f"{program:10} {way:8} {median:.3f} s  ratio {median / plain:.3f}\n")
 
 
-def _time(folder: Path, *, watched: bool) -> float:
+def _time(folder: Path, way: str) -> float:
     env = dict(os.environ)
     command = [sys.executable, "program.py"]
-    if not watched:
+    if way == "plain":
         return run_live(command, cwd=folder, env=env, timeout=600, on_line=lambda _: None).seconds
     started = time.monotonic()
-    with watching(env, cwd=folder) as watch:
-        seconds = run_live(command, cwd=folder, env=watch.env, timeout=600, on_line=lambda _: None).seconds
+    with watching(env, cwd=folder, deep=way == "deep") as watch:
+        seconds = run_live(
+            [*watch.prefix, *command], cwd=folder, env=watch.env, timeout=600, on_line=lambda _: None
+        ).seconds
         if not watch.observed().watched:
             raise RuntimeError(f"nothing was watched in {time.monotonic() - started:.1f} s")
     return seconds

@@ -107,12 +107,12 @@ def declare(configuration: ConfigurationTable, override: Override) -> Declaratio
 
 
 def _refuse_credentials(command: Sequence[str]) -> None:
-    """Raise WrongUsageError for a word with a login in it: left out of the lock, the command would not run again."""
+    """Raise WrongUsageError for a word with a login or token in it: left out of the lock, the command would not run."""
     for word in command:
         if holds_credentials(word):
             raise WrongUsageError(
-                f"The command holds an address with credentials: `{redact_text(word)}`.",
-                hint="The lock, the image and every report repeat the command. Let the program read the login from an "
+                f"The command holds an address with credentials, or a token: `{redact_text(word)}`.",
+                hint="The lock, the image and every report repeat the command. Let the program read it from an "
                 "environment variable or from a file outside the project.",
             )
 

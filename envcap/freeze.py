@@ -188,6 +188,7 @@ def _learn(
         floor=around.floor,
         os_packages=around.os_packages,
         toolkit=around.toolkit,
+        watched=around.watched,
     )
 
 

@@ -8,16 +8,20 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from msgspec import structs
+
 from envcap.engines import open_container_engine
 from envcap.errors import EnvcapError, NotRunError
+from envcap.evaluate.classify import Ground, may_be_owned, read_of_packages
 from envcap.evaluate.observe import inner_settings
-from envcap.evaluate.reading import undeclared_data, watching_gaps
+from envcap.evaluate.reading import undeclared_data, watched_files, watching_gaps
 from envcap.evaluate.seeds import find_seeds
 from envcap.machine.archive import resolve_packages
 from envcap.machine.debian import STATUS, Installed, owners, read_status
 from envcap.machine.floors import floor_gaps, glibc_of_suite
 from envcap.machine.gpu_libraries import with_loaded
 from envcap.machine.inventory import Needs, list_executables, list_libraries, wanted_packages
+from envcap.machine.kernels import with_compilers
 from envcap.machine.linked import Environment, read_static
 from envcap.machine.loader import Loader
 from envcap.machine.other_release import KEYRINGS, SOURCES, BaseArchive, resolve_elsewhere, wishes_of
@@ -26,7 +30,7 @@ from envcap.machine.toolkit import is_package_of_toolkit, used_toolkit
 from envcap.model.evaluation import Declaration, Seed
 from envcap.model.facts import Facts, Hardware, System
 from envcap.model.gap import Gap
-from envcap.model.lock import Base, Executable, Floor, Library, OsPackages, Toolkit
+from envcap.model.lock import Base, Executable, Floor, Library, OsPackages, Toolkit, WatchedFiles
 from envcap.model.observed import Observed
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
@@ -38,11 +42,7 @@ from envcap.project.mounts import places_of
 from envcap.redact import redact_text
 from envcap.store import Store
 
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
-
+_MOST_ASKED = 200  # files whose owner rpm is asked for, one by one
 _RELEASE_FILE = "/usr/lib/os-release"
 # What every Debian or Ubuntu image has, and so what needs no look into the base.
 _EVERYWHERE = {"libc6", "libgcc-s1", "libstdc++6", "zlib1g", "dash", "bash", "coreutils", "libc-bin", "debianutils"}
@@ -59,6 +59,7 @@ class Surroundings(Data, frozen=True, kw_only=True):
     floor: Floor
     os_packages: OsPackages | None
     toolkit: Toolkit | None
+    watched: WatchedFiles
     gaps: list[Gap]
 
 
@@ -91,30 +92,25 @@ def learn_surroundings(
     )
     tell(Progress(kind="step", text="looking up the system libraries"))
     static = read_static(environment, environ=env)
+    observed, compiler_gaps = with_compilers(observed, env=env)
     needs = Needs(environment, static.libraries, observed, env=env, project=str(project))
-    owner, installed = _owners(needs)
+    ground, owner, installed = _owners(needs, observed, environment, project)
     loader = Loader(environ=env)
     sonames = {path: getattr(loader.read(path), "soname", None) or "" for path in needs.loaded()}
     libraries = list_libraries(needs, owner=owner, installed=installed, sonames=sonames)
     executables = list_executables(needs, owner=owner, installed=installed)
     toolkit, toolkit_gaps = (None, []) if own_base else _toolkit(libraries, static.provided, base, offline=offline)
     links = {owner[link]: name for link, name in needs.links.items() if owner.get(link) in installed}
-    wanted, unowned = _wanted(libraries, executables, links, toolkit)
+    files = read_of_packages(observed, owner, ground.owned or ())
+    wanted, unowned = _wanted(libraries, executables, links, files, toolkit)
     inside = _read_base(base, facts.system) if installed else None
     packages, gaps = _os_packages(
         wanted, facts.system, inside, installed, base=base, owned=[*libraries, *executables], env=env, tell=tell
     )
     if packages is not None:
         gaps += _fetch(packages, cache, tell)
-    undeclared = undeclared_data(
-        observed,
-        declaration,
-        project=project,
-        inputs=places_of(declaration.data, project),
-        environment=environment.folders(),
-        taken=taken,
-        temporary=os.path.realpath(tempfile.gettempdir()),
-    )
+    inputs = places_of(declaration.data, project)
+    undeclared = undeclared_data(observed, declaration, ground, inputs=inputs, taken=taken)
     return Surroundings(
         hardware=with_loaded(facts, observed.mapped, watched=observed.watched),
         settings=inner_settings(observed.settings),
@@ -124,8 +120,10 @@ def learn_surroundings(
         floor=static.floor,
         os_packages=packages,
         toolkit=toolkit,
+        watched=watched_files(observed, declaration, ground, inputs=inputs, undeclared=undeclared),
         gaps=[
             *watching_gaps(observed, declaration, undeclared),
+            *compiler_gaps,
             *toolkit_gaps,
             *(_unowned(path) for path in unowned),
             *gaps,
@@ -139,12 +137,26 @@ def learn_surroundings(
     )
 
 
-def _owners(needs: Needs) -> tuple[dict[str, str], dict[str, Installed]]:
-    """Give the owner of each path and all installed packages, of dpkg where it is, else of rpm."""
+def _owners(
+    needs: Needs, observed: Observed, environment: Environment, project: Path
+) -> tuple[Ground, dict[str, str], dict[str, Installed]]:
+    """Give what read files are held against, the owner of each path, and all installed packages.
+
+    dpkg is asked where it is, else rpm, which is slow: there the owners of many files that were read stay unknown.
+    """
+    temporary = os.path.realpath(tempfile.gettempdir())
+    ground = Ground(project=os.path.realpath(project), environment=environment.folders(), temporary=temporary)
+    read = may_be_owned(observed, ground)
     status = Path(STATUS)
     if status.is_file():
-        return owners(needs.paths()), read_status(status.read_text(errors="replace"))
-    return ask_rpm(needs.paths())
+        owner = owners({*needs.paths(), *read})
+        installed = read_status(status.read_text(errors="replace"))
+    else:
+        read = read if len(read) <= _MOST_ASKED else []
+        owner, installed = ask_rpm({*needs.paths(), *read})
+    if installed and read:
+        ground = structs.replace(ground, owned=frozenset(path for path in read if owner.get(path) in installed))
+    return ground, owner, installed
 
 
 def _toolkit(
@@ -166,13 +178,18 @@ def _toolkit(
 
 
 def _wanted(
-    libraries: list[Library], executables: list[Executable], links: Mapping[str, str], toolkit: Toolkit | None
+    libraries: list[Library],
+    executables: list[Executable],
+    links: Mapping[str, str],
+    files: Mapping[str, str],
+    toolkit: Toolkit | None,
 ) -> tuple[dict[str, str], list[str]]:
     """Give the OS packages that the image needs, but for those whose libraries come from NVIDIA's image."""
     if toolkit is not None:
         libraries = [item for item in libraries if item.name not in toolkit.libraries]
         links = {package: name for package, name in links.items() if not is_package_of_toolkit(package)}
-    return wanted_packages(libraries, executables, links=links)
+        files = {package: path for package, path in files.items() if not is_package_of_toolkit(package)}
+    return wanted_packages(libraries, executables, links=links, files=files)
 
 
 def _os_packages(

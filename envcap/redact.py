@@ -15,6 +15,19 @@ _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 # Path segments that carry a token by convention: conda channels write `/t/<token>/`.
 _TOKEN_SEGMENT = re.compile(r"/t/[^/?#]+(?=[/?#]|$)")
 _PARAMETERS = re.compile(r"(?<=[?#])[^?#]*")
+# Tokens that say by their beginning what they are, as the services that give them document it.
+_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])("
+    r"(hf|api_org|gh[pousr]|npm|r8|gsk|[rs]k_live)_[A-Za-z0-9]{16,}"
+    r"|(github_pat|glpat|dckr_pat|nvapi|wandb_v1|lsv2_pt|dop_v1)[_-][A-Za-z0-9_-]{16,}"
+    r"|sk-(ant|proj|svcacct|or-v1)-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9]{32,}"
+    r"|(AKIA|ASIA)[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{16,}|dapi[0-9a-f]{32}"
+    r"|xox[abeprs]-[A-Za-z0-9-]{10,}|pypi-AgE[A-Za-z0-9_-]{16,}"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
+    r")(?![A-Za-z0-9])"
+)
+# A value of nothing but one long word of letters and digits: no setting looks like that, and many keys do.
+_KEY = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+/_-]{32,}={0,2}")
 
 
 def is_secret_name(name: str) -> bool:
@@ -40,13 +53,18 @@ def strip_credentials(url: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Give `text` with the credentials of every URL in it replaced by `***`, for messages and logs."""
+    """Give `text` with the credentials of every URL in it, and every known token, as `***`, for messages and logs."""
 
     def clean(match: re.Match[str]) -> str:
         hidden = _USERINFO.sub("***@", match.group(0))
         return _PARAMETERS.sub(_with_stars, _TOKEN_SEGMENT.sub("/t/***", hidden))
 
-    return _URL_IN_TEXT.sub(clean, text)
+    return _TOKEN.sub("***", _URL_IN_TEXT.sub(clean, text))
+
+
+def may_be_key(value: str) -> bool:
+    """Tell whether a whole value looks like a key, of whatever service."""
+    return _KEY.fullmatch(value) is not None
 
 
 def holds_credentials(text: str) -> bool:

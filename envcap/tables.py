@@ -27,6 +27,7 @@ from envcap.model.lock import (
     OsPackages,
     Package,
     Toolkit,
+    WatchedFiles,
     Wheel,
 )
 from envcap.model.numerics import Numerics
@@ -87,6 +88,7 @@ class _EnvcapEntry(Table, frozen=True, kw_only=True):
     numerics: Numerics = Numerics()
     settings: dict[str, str] = {}
     seeds: list[Seed] = []
+    watched: WatchedFiles = WatchedFiles()
     data: list[DataInput] = []
     conda_prefix: CondaPrefix | None = None
     conda: list[CondaPackage] | None = None  # locks of other environments do not mention it
@@ -137,6 +139,7 @@ def to_document(lock: Lock, *, digest: str) -> dict[str, Any]:
                 numerics=lock.numerics,
                 settings=lock.settings,
                 seeds=lock.seeds,
+                watched=lock.watched,
                 data=lock.data,
                 conda_prefix=lock.conda_prefix,
                 conda=lock.conda or None,
@@ -220,6 +223,7 @@ def from_document(document: dict[str, Any]) -> Lock:
         numerics=own.numerics,
         settings=own.settings,
         seeds=own.seeds,
+        watched=own.watched,
     )
 
 

@@ -255,9 +255,14 @@ def _compare_settings(lock: Lock, facts: Facts, events: bytes) -> list[Finding]:
 
 
 def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:
-    """Give what a Task is told: all GPUs (empty), some, or None. `auto` asks for all where the frozen run had any."""
+    """Give what a Task is told: all GPUs (empty), some, or None.
+
+    `auto` asks for all where the frozen run had any; where that saw some of its machine's, for as many, the first ones.
+    """
     if asked == "auto":
-        return [] if any(gpu.visible is not False for gpu in lock.hardware.gpus) else None
+        seen = [gpu for gpu in lock.hardware.gpus if gpu.visible is not False]
+        some = all(gpu.visible for gpu in seen) and len(seen) < len(lock.hardware.gpus)
+        return ([str(number) for number in range(len(seen))] if some else []) if seen else None
     if asked in {"all", "none"}:
         return [] if asked == "all" else None
     chosen = [item.strip() for item in asked.split(",")]

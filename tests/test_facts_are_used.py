@@ -75,6 +75,7 @@ AREAS = {
     "packages": "packages",
     "settings": "settings at the end",
     "toolkit": "base",
+    "watched": "watched",
     "data": "data",
     "code": "code",
     "base": "base",
@@ -179,4 +180,5 @@ def other_lock(full: Lock) -> Lock:
         runs=[replace(full.runs[0], seconds=full.runs[0].seconds + 100)],
         settings={},
         toolkit=None,
+        watched=type(full.watched)(),
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.redact import holds_credentials, is_secret_name, redact_text, strip_credentials
+from envcap.redact import holds_credentials, is_secret_name, may_be_key, redact_text, strip_credentials
 
 CANARY = "c4n4ry"
 HIDING_PLACES = [
@@ -158,6 +158,49 @@ def test_secret_names(name: str) -> None:
 )
 def test_plain_names(name: str) -> None:
     assert not is_secret_name(name)
+
+
+TOKENS = [
+    f"hf_{CANARY}AbCdEfGhIjKlMnOp",
+    f"ghp_{CANARY}0123456789abcdef",
+    f"github_pat_{CANARY}0123456789_abcdef",
+    f"glpat-{CANARY}0123456789",
+    f"sk-ant-api03-{CANARY}0123456789",
+    f"sk-{CANARY}0123456789abcdef0123456789",
+    f"xoxb-{CANARY}-0123456789",
+    f"eyJ{CANARY}AbCd.eyJ{CANARY}AbCd.{CANARY}",
+    f"pypi-AgEIcHlwaS5vcmc{CANARY}",
+]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_token_is_known_by_its_beginning(token: str) -> None:
+    for text in (token, f"key={token}", f"'{token}',", f"Bearer {token}\n", f"https://example.org/{token}"):
+        assert CANARY not in redact_text(text)
+        assert redact_text(redact_text(text)) == redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sk-learn-contrib-something-or-other-0123", "hf_hub_download", "task-list", "npm_config", "0" * 64, "AKIA", "eyJ"],
+)
+def test_other_words_stay(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0123456789abcdef0123456789abcdef01234567", True),
+        (":4096:8", False),
+        ("--xla_gpu_deterministic_ops=true --xla_cpu_a=1", False),
+        ("0" * 40, False),
+        ("expandable_segments:True,max_split_size_mb:128", False),
+        ("PCI_BUS_ID", False),
+    ],
+)
+def test_what_may_be_a_key(value: str, *, expected: bool) -> None:
+    assert may_be_key(value) is expected
 
 
 @pytest.mark.parametrize("address", HIDING_PLACES)

@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from envcap.compare.numerics import libraries_of
 from envcap.model.facts import Facts
-from envcap.model.lock import Executable, Library, Lock, Toolkit
+from envcap.model.lock import Executable, Library, Lock, Toolkit, WatchedFiles
 from envcap.model.numerics import Numerics
 from envcap.model.struct import Data
 from envcap.surroundings import machine_contents
@@ -49,6 +49,7 @@ def contents_of_lock(lock: Lock) -> Contents:
             "settings": dict(lock.system.environment),
             "settings at the end": dict(lock.settings),
             "numerics": _numerics(lock.numerics),
+            "watched": _watched(lock.watched),
             "limits": dict(lock.system.limits),
             **machine_contents(lock.python, lock.system, lock.hardware),
         }
@@ -81,6 +82,13 @@ def _owned(lock: Lock) -> dict[str, str]:
     """Give system libraries and programs by name, with the package that owns each."""
     found: list[Library | Executable] = [*lock.libraries, *lock.executables]
     return {item.name: f"{item.package or 'no package'} {item.version or ''}".strip() for item in found}
+
+
+def _watched(watched: WatchedFiles) -> dict[str, str]:
+    """Give the files that the runs read, by kind, and those that they wrote or that nobody declared."""
+    counts = {f"files of kind {kind}": str(count) for kind, count in watched.read.items()}
+    lists = {"written": ", ".join(watched.written), "not declared": ", ".join(watched.undeclared)}
+    return {**counts, **{name: text for name, text in lists.items() if text}}
 
 
 def _toolkit(toolkit: Toolkit | None) -> dict[str, str]:

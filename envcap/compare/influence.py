@@ -50,6 +50,7 @@ _BY_AREA: dict[str, Rated] = {
     "packages": ("low", "not known to compute"),
     "conda": ("low", "not known to compute"),
     "files": ("medium", "one version, but other contents"),
+    "watched": ("low", "what the runs were seen to read and write"),
     "python": ("low", "a flag of the interpreter"),
 }
 

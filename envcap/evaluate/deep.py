@@ -15,7 +15,7 @@ _OPTIONS = ["-f", "--seccomp-bpf", "-qq", "-y", "-e", "trace=execve,open,openat,
 _TEXT = r'"(?P<{}>(?:[^"\\]|\\.)*)"'
 _EXECUTE = re.compile(rf"execve\({_TEXT.format('path')}.*(= 0|<unfinished \.\.\.>)$")
 _OPEN = re.compile(
-    rf"(?:open|openat|creat)\((?:(?:AT_FDCWD|[0-9]+)<(?P<folder>(?:[^>\\]|\\.)*)>, )?{_TEXT.format('path')}"
+    rf"(?:open|openat|creat)\((?:(?:AT_FDCWD|[0-9]+)(?:<(?P<folder>(?:[^>\\]|\\.)*)>)?, )?{_TEXT.format('path')}"
     r"(?:, (?P<flags>[A-Z_0-9x|]+))?.*( = [0-9]+(<.*>)?|<unfinished \.\.\.>)$"
 )
 _CONNECT = re.compile(r'sin6?_port=htons\((?P<port>[0-9]+)\).*(?:inet_addr\(|inet_pton\(AF_INET6, )"(?P<host>[^"]+)"')
@@ -40,8 +40,11 @@ def deep_prefix(log: Path) -> list[str]:
     return ["strace", *_OPTIONS, "-o", str(log), "-A", "--"]
 
 
-def parse_strace(text: str) -> set[tuple[str, str]]:
-    """Give the events in the words of the hook: `run`, `read`, `write`, `map`, `connect`."""
+def parse_strace(text: str, *, cwd: str) -> set[tuple[str, str]]:
+    """Give the events in the words of the hook: `run`, `read`, `write`, `map`, `connect`.
+
+    `cwd` is the folder of the run: an strace before 5.13 does not tell where a process is that opens a relative path.
+    """
     found: set[tuple[str, str]] = set()
     for line in text.splitlines():
         call = line.lstrip("0123456789 ")
@@ -49,7 +52,7 @@ def parse_strace(text: str) -> set[tuple[str, str]]:
         if execution:
             found.add(("run", _plain(execution["path"])))
         elif opening:
-            path = os.path.join(_plain(opening["folder"] or "/"), _plain(opening["path"]))  # noqa: PTH118
+            path = os.path.join(_plain(opening["folder"] or cwd), _plain(opening["path"]))  # noqa: PTH118
             flags = (opening["flags"] or "O_CREAT").split("|")
             kind = "write" if any(flag in _WRITES for flag in flags) else "map" if _SHARED.search(path) else "read"
             if "O_DIRECTORY" not in flags:

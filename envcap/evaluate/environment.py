@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from envcap.model.gap import Gap
-from envcap.redact import is_secret_name, redact_text
+from envcap.redact import holds_credentials, is_secret_name, may_be_key
 from envcap.trust.forms import has_control_characters
 from envcap.trust.lock import is_variable_name
 from envcap.trust.steering import is_steering
@@ -22,10 +22,16 @@ _ALLOWED = re.compile(
     r"|MALLOC_[A-Z0-9_]+|GLIBC_TUNABLES"
 )
 _PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
-# They name places of one machine, or what only its driver can answer.
+# They name places, interfaces, addresses and processes of one machine, or what only its driver can answer.
 _MACHINE_ONLY = re.compile(
-    r".*(_HOME|_DIR|_PATH|_ROOT|_CACHE|_CACHE_DIR|_LIBRARY|_FILE)$|CUDA_VERSION|NVIDIA_(?!TF32).*"
+    r".*_(HOME|DIR|PATH|ROOT|CACHE|CACHE_DIR|LIBRARY|FILE|IFNAME|ADDR|ADDRESS|HOSTS?|PORT|URL|ENDPOINT|SERVER|PROXY)"
+    r"|CUDA_VERSION|NVIDIA_(?!TF32).*|TF_CONFIG|NCCL_(IB_HCA|COMM_ID|HOSTID)|JAX_PROCESS_ID|CUDA_MPS_.*"
 )
+# They choose GPUs by this machine's numbers; what is seen of each GPU stands in the lock. To see none means the same
+# everywhere, and decides what computes.
+_CHOOSING_GPUS = re.compile(r"(CUDA|HIP|ROCR)_VISIBLE_DEVICES")
+_NO_GPU = re.compile(r"\s*|-1")
+_GPU_IDENTIFIER = re.compile(r"(GPU|MIG)-[0-9A-Fa-f]{4}|MIG-GPU-")
 
 
 def locale_gaps(locale: str) -> list[Gap]:
@@ -45,14 +51,14 @@ def locale_gaps(locale: str) -> list[Gap]:
 def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dict[str, str], list[Gap]]:
     """Choose the variables that go into the lock, sorted; a Gap for each named one that cannot.
 
-    A value that could be a secret is never recorded: neither by its name nor by being a URL with credentials.
+    A value that could be a secret is never recorded: neither by its name nor by holding credentials or a token.
     """
     wanted = set(named)
     chosen: dict[str, str] = {}
     gaps: list[Gap] = []
     for name in sorted(wanted | set(environ)):
         asked_for = name in wanted
-        if not asked_for and not is_recorded_unasked(name):
+        if not asked_for and not is_recorded_unasked(name, environ[name]):
             continue
         reason = _reason_against(name, environ.get(name))
         if reason is None:
@@ -69,8 +75,10 @@ def recordable(environ: Mapping[str, str], *, named: Iterable[str]) -> tuple[dic
     return chosen, gaps
 
 
-def is_recorded_unasked(name: str) -> bool:
-    """Tell whether a variable of that name goes into every lock where it is set."""
+def is_recorded_unasked(name: str, value: str = "") -> bool:
+    """Tell whether a variable of that name goes into every lock where it is set to that value."""
+    if _CHOOSING_GPUS.fullmatch(name):
+        return _NO_GPU.fullmatch(value) is not None
     return _ALLOWED.fullmatch(name) is not None and _MACHINE_ONLY.fullmatch(name) is None
 
 
@@ -81,11 +89,18 @@ def _reason_against(name: str, value: str | None) -> str | None:
         return "it is not set"
     if is_steering(name):
         return "it decides what is loaded into the process, and names places of this machine"
-    if is_secret_name(name):
-        return "its name says that it holds a secret"
-    if redact_text(value) != value:
-        return "its value is an address with credentials"
-    return "its value holds control characters" if has_control_characters(value) else None
+    return _reason_against_value(name, value)
+
+
+def _reason_against_value(name: str, value: str) -> str | None:
+    complaints = (
+        (is_secret_name(name), "its name says that it holds a secret"),
+        (holds_credentials(value), "its value is an address with credentials, or holds a token"),
+        (may_be_key(value), "its value looks like a key"),
+        (_GPU_IDENTIFIER.search(value) is not None, "its value is the identifier of one GPU of this machine"),
+        (has_control_characters(value), "its value holds control characters"),
+    )
+    return next((reason for found, reason in complaints if found), None)
 
 
 def with_interpreter_first(environ: Mapping[str, str], *, programs: Path, prefix: Path | None) -> dict[str, str]:

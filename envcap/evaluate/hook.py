@@ -7,13 +7,14 @@ program's is in the way.
 """
 
 # mypy: ignore-errors
-# ruff: noqa: UP032, UP036, PTH100, PTH109, PTH118, PTH120
+# ruff: noqa: UP032, UP036, PTH100, PTH109, PTH110, PTH118, PTH120
 # Annotations and newer ways of writing would keep old interpreters from parsing it.
 
 import os
 import sys
 
 _MOST = 200000  # events of one process; a run that opens more files than that repeats itself
+_MOST_ANSWERS = 1000  # lists of addresses of one process
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 # Variables that a program can set for itself before it imports a library, by what they begin with.
@@ -47,6 +48,7 @@ class Watch(object):  # noqa: UP004
         self.seen = set()
         self.busy = set()
         self.quick = set()  # opens that were noted as they stand: most programs open a few files over and over
+        self.answers = []  # the lists in which `socket.getaddrinfo` is gathering, or has gathered, addresses
         self.identity = get_ident
         self.takers = {
             "open": self.take_open,
@@ -59,6 +61,8 @@ class Watch(object):  # noqa: UP004
             "os.system": self.take_system,
             "socket.connect": self.take_connect,
             "socket.getaddrinfo": self.take_lookup,
+            "socket.gethostbyname": lambda details: self.note("lookup", text_of(details[0]) + "\n"),
+            "sqlite3.connect": self.take_database,
         }
 
     def hook(self, event, details):
@@ -138,8 +142,13 @@ class Watch(object):  # noqa: UP004
             self.note("shell", text_of(words))
             return
         texts = [text_of(word) for word in words]
-        if "-c" in texts[1:-1] and name.endswith("sh"):
-            self.note("shell", texts[texts.index("-c", 1) + 1])
+        if name.endswith("sh"):
+            if "-c" in texts[1:-1]:
+                self.note("shell", texts[texts.index("-c", 1) + 1])
+            else:
+                self.note("script", "\n".join(texts[:2]))
+        if name.endswith("/git"):
+            self.note("git", next((text for text in texts[1:] if text[:1] != "-"), ""))
         if "python" in name.rpartition("/")[2]:
             self.note("python", "\n".join(texts[:12]))
             if environment is not None and self.folder not in str(environment.get("PYTHONPATH", "")):
@@ -178,15 +187,35 @@ class Watch(object):  # noqa: UP004
         self.note("shell", text_of(details[0]))
 
     def take_connect(self, details):
-        """`socket.connect`: socket, address."""
+        """`socket.connect`: socket, address. One that a lookup gave is `named`: the name is noted already."""
         address = details[1]
         if isinstance(address, tuple) and len(address) >= 2:
-            self.note("connect", "{}\n{}".format(address[0], address[1]))
+            named = any(answer[4][0] == address[0] for found in self.answers for answer in list(found))
+            self.note("named" if named else "connect", "{}\n{}".format(address[0], address[1]))
 
     def take_lookup(self, details):
-        """`socket.getaddrinfo`: host, port and more."""
-        if details[0]:
-            self.note("lookup", "{}\n{}".format(text_of(details[0]), details[1]))
+        """`socket.getaddrinfo`: host, port and more. The event comes before the answer, so the answer's list is kept.
+
+        It is a variable of the function in `socket.py` that every library asks through.
+        """
+        if not details[0]:
+            return
+        port = "" if details[1] is None else text_of(details[1]) if isinstance(details[1], bytes) else details[1]
+        self.note("lookup", "{}\n{}".format(text_of(details[0]), port))
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_name != "getaddrinfo":
+            frame = frame.f_back
+        found = frame.f_locals.get("addrlist") if frame is not None else None
+        if isinstance(found, list) and len(self.answers) < _MOST_ANSWERS:
+            self.answers.append(found)
+
+    def take_database(self, details):
+        """`sqlite3.connect`: database. What is there already is read; its library opens it by itself."""
+        path = text_of(details[0])
+        if path[:5] == "file:":
+            path = path[5:].partition("?")[0]
+        if path and path[0] != ":" and os.path.exists(path):
+            self.note("read", absolute(path))
 
 
 def settings():

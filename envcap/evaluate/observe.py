@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from envcap.evaluate.environment import recordable
+from envcap.evaluate.opaque import opaque_readers
 from envcap.model.observed import Observed
+from envcap.redact import holds_credentials
 from envcap.trust.forms import has_control_characters
 
 _SEPARATORS = re.compile(r"\|\||&&|[;|&\n]")
@@ -38,7 +40,8 @@ def describe_events(
     events: Mapping[str, set[str]], *, env: Mapping[str, str], cwd: str, deep: bool = False
 ) -> Observed:
     """Say what the events mean. `env` and `cwd` are those of the run: shell text names programs by them."""
-    started = {*events.get("run", ()), *_by_shell(events.get("shell", ()), env=env, cwd=cwd)}
+    commands = list(_commands(events.get("shell", ())))
+    started = {*events.get("run", ()), *_by_shell(commands, env=env, cwd=cwd)}
     written = _real(events.get("write", ()))
     libraries: set[str] = set()
     other: set[str] = set()
@@ -48,6 +51,12 @@ def describe_events(
         mapped=sorted(libraries),
         opened=sorted(events.get("dlopen", ())),
         started=sorted(path for path in started if os.path.isfile(path)),  # noqa: PTH113
+        opaque=opaque_readers(
+            (path for path in started if os.path.isfile(path)),  # noqa: PTH113
+            libraries,
+            scripts=events.get("script", ()),
+            git={*events.get("git", ()), *(words[1] for words in commands if words[0] == "git" and len(words) > 1)},
+        ),
         read=sorted((_real(events.get("read", ())) | other) - written),
         written=sorted(written),
         connections=sorted(_connections(events)),
@@ -68,12 +77,14 @@ def mapped_libraries(content: bytes) -> list[str]:
 def inner_settings(texts: Iterable[str]) -> dict[str, str]:
     """Give the settings that processes ended with, sorted by name; those that differed between them with commas.
 
-    A variable that may not be recorded (`recordable`) is left out.
+    A variable that may not be recorded (`recordable`) is left out, and so is any value with credentials or a token.
     """
     values: dict[str, set[str]] = defaultdict(set)
     for text in texts:
         name, found, value = text.partition("=")
-        if found and not has_control_characters(text) and (" " in name or recordable({name: value}, named=())[0]):
+        if not found or has_control_characters(text) or holds_credentials(value):
+            continue
+        if " " in name or recordable({name: value}, named=())[0]:
             values[name].add(value)
     return {name: ", ".join(sorted(told)) for name, told in sorted(values.items())}
 
@@ -94,39 +105,41 @@ def _unwatched(events: Mapping[str, set[str]]) -> Iterable[str]:
         if disables_hook(words):
             command = f"{os.path.basename(words[0])} {' '.join(filter(None, words[1:3]))}"  # noqa: PTH119
             yield f"{command}: its options leave out site customisation"
+    for name in events.get("foreign", ()):
+        yield f"{name}: it ran as another user"
     for name in events.get("bare", ()):
         yield f"{os.path.basename(name)}: it was started with an environment of its own"  # noqa: PTH119
 
 
 def _connections(events: Mapping[str, set[str]]) -> Iterable[str]:
-    """Give hosts by the names that were looked up, connected or not; addresses only where no name was."""
-    names = {tuple(text.split("\n", 1)) for text in events.get("lookup", ())}
-    connected = {tuple(text.split("\n", 1)) for text in events.get("connect", ())}
-    far = {pair for pair in connected if len(pair) == 2 and not _LOCAL.match(pair[0])}
-    by_name = {
-        pair for pair in names if len(pair) == 2 and not _LOCAL.match(pair[0]) and pair[0] != os.uname().nodename
-    }
-    ports = {port for _, port in by_name}
-    plain = {pair for pair in far if pair[1] not in ports}
-    return {f"{host}:{port}" for host, port in {*by_name, *plain}}
+    """Give the hosts whose names were looked up, connected or not, and the addresses that are of no such name."""
+    looked_up, named, connected = (
+        {(host, port) for host, _, port in (text.partition("\n") for text in events.get(kind, ()))}
+        for kind in ("lookup", "named", "connect")
+    )
+    for host, port in {*looked_up, *(connected - named)}:
+        if not _LOCAL.match(host) and host != os.uname().nodename:
+            yield f"{host}:{port}" if port else host
 
 
-def _by_shell(texts: Iterable[str], *, env: Mapping[str, str], cwd: str) -> set[str]:
-    """Give the programs that shell text names first in each command, as far as that can be read without a shell."""
-    found = set()
+def _commands(texts: Iterable[str]) -> Iterable[list[str]]:
+    """Give the words of each command of shell text, as far as that can be read without a shell."""
     for text in texts:
         for command in _SEPARATORS.split(text):
             try:
                 words = shlex.split(command)
             except ValueError:
                 continue
-            words = [word for word in words if not _ASSIGNMENT.match(word)]
-            if not words:
-                continue
-            path = shutil.which(words[0], path=env.get("PATH"))
-            if path:
-                found.add(os.path.join(cwd, path))  # noqa: PTH118
-    return found
+            while words and _ASSIGNMENT.match(words[0]):
+                del words[0]
+            if words:
+                yield words
+
+
+def _by_shell(commands: Iterable[list[str]], *, env: Mapping[str, str], cwd: str) -> set[str]:
+    """Give the programs that commands name first."""
+    found = (shutil.which(words[0], path=env.get("PATH")) for words in commands)
+    return {os.path.join(cwd, path) for path in found if path}  # noqa: PTH118
 
 
 def _real(paths: Iterable[str]) -> set[str]:

@@ -4,45 +4,25 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection
-from pathlib import Path
 
+from envcap.evaluate.classify import Ground, classify, count_read, is_made
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
+from envcap.model.lock import WatchedFiles
 from envcap.model.observed import Observed
 
-_SYSTEM = ("/usr/", "/etc/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/var/", "/run/", "/opt/", "/snap/", "/nix/")
-_TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108  (names, not places to write to)
-# Made again wherever they are missing; models and data sets in the same place are data.
-_CACHES = re.compile(
-    r"/(__pycache__|\.cache/(matplotlib|fontconfig|pip|uv|mesa_shader_cache|torch/kernels|numba)|\.config|\.nv"
-    r"|\.triton|\.git|\.envcap)(/|$)|\.pyc$|\.pth$"
-)
 _OWN = re.compile(r"pylock(\.[^./]+)?\.toml|pyproject\.toml|envcap\.toml")
+_PASSING = re.compile(r"(?i)te?mp|[0-9]{4}|~$")  # a name with a time, a process or chance in it
 _MOST = 12
-
-
-def classify(path: str, *, project: str, environment: tuple[str, ...], temporary: str) -> str:
-    """Say what a file is: `environment`, `cache`, `project`, `temporary`, `system` or `data`. Paths are real ones."""
-    if path.startswith(environment):
-        return "environment"
-    if _CACHES.search(path):
-        return "cache"
-    if path.startswith(f"{project}/"):
-        return "project"
-    if path.startswith((*_TEMPORARY, f"{temporary}/")):
-        return "temporary"
-    return "system" if path.startswith(_SYSTEM) else "data"
 
 
 def undeclared_data(
     observed: Observed,
     declaration: Declaration,
+    ground: Ground,
     *,
-    project: Path,
     inputs: Collection[str],
-    environment: tuple[str, ...],
     taken: Collection[str],
-    temporary: str,
 ) -> list[str]:
     """List files and folders that a run read and that are neither declared nor in the archive of the code (`taken`).
 
@@ -50,20 +30,52 @@ def undeclared_data(
 
     Several files of one folder are named by the folder: below the project by the first one, elsewhere by the nearest.
     """
-    declared = [*inputs, *(os.path.realpath(project / path) for path in declaration.artifacts)]
+    project = ground.project
+    declared = [*inputs, *(os.path.realpath(os.path.join(project, path)) for path in declaration.artifacts)]  # noqa: PTH118
     groups: dict[str, list[str]] = defaultdict(list)
-    root = os.path.realpath(project)
     for path in observed.read:
         if not os.path.isfile(path) or any(path == one or path.startswith(f"{one}/") for one in declared):  # noqa: PTH113
             continue
-        kind = classify(path, project=root, environment=environment, temporary=temporary)
-        if kind == "project":
-            name = os.path.relpath(path, root)
+        made = is_made(path, observed)
+        kind = classify(path, ground, made=made)
+        if kind == "project" and not made:
+            name = os.path.relpath(path, project)
             if name not in taken and _OWN.fullmatch(name) is None and name != declaration.metrics:
                 groups[name.split("/")[0]].append(name)
         elif kind == "data":
             groups[os.path.dirname(path)].append(path)  # noqa: PTH120
-    return sorted(files[0] if len(files) == 1 else folder for folder, files in groups.items())
+    return sorted(name for folder, files in groups.items() for name in _called(folder, files, ground))
+
+
+def _called(folder: str, files: list[str], ground: Ground) -> list[str]:
+    """Name several files by their folder, unless that is where everybody puts files."""
+    common = {ground.temporary, os.path.expanduser("~"), "/tmp", "/var/tmp", "/dev/shm"}  # noqa: PTH111, S108
+    shallow = folder in common or (folder.startswith("/") and folder.count("/") == 1)
+    return files if len(files) == 1 or shallow else [folder]
+
+
+def watched_files(
+    observed: Observed, declaration: Declaration, ground: Ground, *, inputs: Collection[str], undeclared: list[str]
+) -> WatchedFiles:
+    """Summarise what the runs read and what they left in the project. The same runs give the same summary."""
+    return WatchedFiles(
+        read=count_read(observed, ground, inputs),
+        written=_written(observed, declaration, ground),
+        undeclared=undeclared[:_MOST],
+    )
+
+
+def _written(observed: Observed, declaration: Declaration, ground: Ground) -> list[str]:
+    """List what was written beside the declared outputs, by the first name below the project; no passing names."""
+    declared = [f"{ground.project}/{path}" for path in (*declaration.artifacts, declaration.metrics)]
+    names = {
+        "".join(os.path.relpath(path, ground.project).partition("/")[:2])
+        for path in observed.written
+        if classify(path, ground, made=True) == "project"
+        and os.path.isfile(path)  # noqa: PTH113
+        and not any(path == one or path.startswith(f"{one}/") for one in declared)
+    }
+    return sorted(name for name in names if not _PASSING.search(name))[:_MOST]
 
 
 def watching_gaps(observed: Observed, declaration: Declaration, undeclared: list[str]) -> list[Gap]:
@@ -83,6 +95,8 @@ def watching_gaps(observed: Observed, declaration: Declaration, undeclared: list
     ]
     if observed.deep:
         return gaps
+    if observed.opaque:
+        gaps.append(_opaque(observed.opaque))
     gaps += [
         _unseen(f"Python {name}", "it has no audit hooks (3.8 and newer have)", "files read and programs started")
         for name in observed.old
@@ -108,6 +122,16 @@ def _undeclared(path: str, line: str) -> Gap:
         subject=path,
         reason="the evaluation read it, and it is neither declared nor part of the code",
         consequence=f"it is not in the image; under [tool.envcap.evaluation] put: {line}",
+    )
+
+
+def _opaque(names: list[str]) -> Gap:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return Gap(
+        where="evaluation.watch",
+        subject=", ".join(names[:_MOST]) + more,
+        reason="what runs or is loaded by these names opens files without Python",
+        consequence="what they read and which hosts they asked for is not known; `freeze --deep` sees it",
     )
 
 

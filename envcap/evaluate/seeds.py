@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from envcap.evaluate.classify import source_of
 from envcap.model.evaluation import Seed
 from envcap.redact import redact_text
 from envcap.regular import read_regular
@@ -30,7 +31,7 @@ def find_seeds(read: Iterable[str], *, project: Path, environment: tuple[str, ..
     """
     root = os.path.realpath(project)
     found: list[Seed] = []
-    for path in sorted({_source_of(path) for path in read}):
+    for path in sorted({source_of(path) for path in read}):
         if not path.startswith(f"{root}/") or path.startswith(environment) or not path.endswith(".py"):
             continue
         try:
@@ -39,13 +40,6 @@ def find_seeds(read: Iterable[str], *, project: Path, environment: tuple[str, ..
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue  # the interpreter of the run has read it; what this one cannot is not told
     return found[:_MOST]
-
-
-def _source_of(path: str) -> str:
-    """Give the source of a file of byte code (PEP 3147), and any other path as it is."""
-    folder, name = os.path.split(path)
-    parent, cache = os.path.split(folder)
-    return os.path.join(parent, f"{name.split('.')[0]}.py") if cache == "__pycache__" else path  # noqa: PTH118
 
 
 def seeds_in(source: str, *, file: str) -> Iterator[Seed]:

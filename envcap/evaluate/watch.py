@@ -8,9 +8,12 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from msgspec import structs
 
 from envcap.evaluate.deep import deep_prefix, parse_strace
 from envcap.evaluate.observe import describe_events, disables_hook, parse_events
@@ -39,17 +42,18 @@ class Watch:
         self._trace = folder / "trace"
         self.prefix = deep_prefix(self._trace) if deep else []
         self._seen: set[tuple[str, str]] = set()
+        self._since = 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look_again, daemon=True)
 
     def start(self) -> None:
         """Lay the hook out and begin to look."""
         shutil.copyfile(_HOOK, self._folder / HOOK_FILE)
-        events = self._folder / HOOK_EVENTS
-        events.touch()
-        # Workers may run as another user, whose events count too.
-        self._folder.chmod(0o755)
-        events.chmod(0o666)
+        # For this user alone: the events tell what the evaluation does, and decide what the lock says. A worker that
+        # becomes another user can add nothing to them, which is told.
+        self._folder.chmod(0o700)
+        (self._folder / HOOK_EVENTS).touch(mode=0o600)
+        self._since = time.time()
         self._thread.start()
 
     def stop(self) -> None:
@@ -61,19 +65,29 @@ class Watch:
         """Say what has been seen so far."""
         events = parse_events((self._folder / HOOK_EVENTS).read_bytes())
         traced = self._trace.read_text(errors="surrogateescape") if self._trace.exists() else ""
-        for kind, text in [*self._seen, *parse_strace(traced)]:
-            events.setdefault(kind, set()).add(text)
+        for kind, text in parse_strace(traced, cwd=str(self._cwd)):
+            events[kind].add(text)
+        held = {text for kind, text in self._seen if kind in {"read", "map"} and text not in events[kind]}
+        for kind, text in self._seen:
+            events[kind].add(text)
         for kind in ("read", "write", "map"):
-            events[kind] = {path for path in events.get(kind, ()) if not path.startswith(f"{self._folder}/")}
-        return describe_events(events, env=self._plain_env, cwd=str(self._cwd), deep=bool(self.prefix))
+            events[kind] = {path for path in events[kind] if not path.startswith(f"{self._folder}/")}
+        observed = describe_events(events, env=self._plain_env, cwd=str(self._cwd), deep=bool(self.prefix))
+        return structs.replace(observed, since=self._since, held=sorted(held.intersection(observed.read)))
 
     def _look_again(self) -> None:
         pause = _FIRST_PAUSE
         while not self._ended.wait(pause):
             for process in _descendants(os.getpid()):
                 with suppress(OSError):  # it ended meanwhile
+                    self._look_at_user(f"/proc/{process}")
                     self._look_at(f"/proc/{process}")
             pause = min(_LONGEST_PAUSE, pause * 1.25)
+
+    def _look_at_user(self, process: str) -> None:
+        user = Path(process, "status").read_text(errors="replace").partition("\nUid:")[2].split()
+        if user[1:2] != [str(os.geteuid())]:
+            self._seen.add(("foreign", Path(process, "comm").read_text(errors="replace").strip()))
 
     def _look_at(self, process: str) -> None:
         program = os.readlink(f"{process}/exe")  # noqa: PTH115  (a kernel's link is no path to follow)

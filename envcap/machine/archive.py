@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from envcap.errors import NotRunError
-from envcap.machine.closure import missing_packages
+from envcap.machine.closure import missing_packages, unmet_packages
 from envcap.machine.debian import Installed, paragraphs
 from envcap.model.gap import Gap
 from envcap.model.lock import OsPackage
@@ -57,11 +57,15 @@ def resolve_packages(
         if not unasked:
             break
     packages, gaps = [], []
+    refused = unmet_packages([name for name in chosen if offered.get(name)], known=known, base=base)
     for name, why in chosen.items():
         offer = offered.get(name)
         captured = host[name].version
         if offer is None:
             gaps.append(_nowhere(name, captured))
+            continue
+        if name in refused:
+            gaps.append(_unmet(name, refused[name]))
             continue
         if offer.version != captured:
             gaps.append(_moved_on(name, captured, offer.version))
@@ -168,6 +172,15 @@ def _nowhere(name: str, version: str) -> Gap:
         subject=name,
         reason=f"no archive that apt knows has {version} or another version (its lists may be old: `apt-get update`)",
         consequence="it is not in the image, and the evaluation will miss it there",
+    )
+
+
+def _unmet(name: str, missing: str) -> Gap:
+    return Gap(
+        where="os-packages",
+        subject=name,
+        reason=f"it depends on {missing}, which neither the base nor the archive has in a version that it takes",
+        consequence="it is left out, because the build would fail with it, and the evaluation will miss it there",
     )
 
 

@@ -1,6 +1,6 @@
 """Which packages an image needs on top of its base: those asked for and what they depend on. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from envcap.machine.debian import Installed, is_met, relations
 
@@ -34,3 +34,27 @@ def missing_packages(
         if name not in base:
             add(name, why)
     return chosen
+
+
+def unmet_packages(
+    chosen: Collection[str], *, known: Mapping[str, Installed], base: Mapping[str, Installed]
+) -> dict[str, str]:
+    """Give those of the chosen packages that dpkg would refuse, each with the dependency that nothing meets.
+
+    What depends on one of them is refused with it. `known` tells of each chosen package what it will be.
+    """
+    kept = {name: known[name] for name in chosen}
+    refused: dict[str, str] = {}
+    while True:
+        there = {**base, **kept}
+        lacking = {name: missing for name, package in kept.items() if (missing := _unmet(package, there))}
+        if not lacking:
+            return refused
+        refused |= lacking
+        kept = {name: package for name, package in kept.items() if name not in lacking}
+
+
+def _unmet(package: Installed, there: Mapping[str, Installed]) -> str | None:
+    """Give the first dependency of a package that none of those there meets, by the name of its first alternative."""
+    groups = relations(package.depends)
+    return next((group[0].name for group in groups if not any(is_met(one, there) for one in group)), None)

@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from envcap.machine.debian import Installed
+from envcap.machine.kernels import COMPILER
 from envcap.machine.linked import Environment, Linked, closure_of
 from envcap.machine.loader import Loader
 from envcap.model.lock import Executable, Library
@@ -14,7 +16,6 @@ from envcap.model.observed import Observed
 _DRIVER = re.compile(
     r"(libcuda|libnvidia-[a-z0-9-]+|libnvcuvid|libnvoptix|libcudadebugger|libamdhip64_driver)\.so.*|nvidia-[a-z-]+"
 )
-_COMPILER = re.compile(r"([a-z0-9_]+-linux-gnu-)?(cc|gcc|g\+\+|c\+\+|clang|clang\+\+)(-[0-9.]+)?")
 _HEADERS = "libc6-dev"
 _MOST_LINKS = 40  # as many as the kernel follows
 
@@ -133,12 +134,17 @@ def links_of(path: str) -> list[str]:
 
 
 def wanted_packages(
-    libraries: list[Library], executables: list[Executable], *, links: Mapping[str, str]
+    libraries: list[Library],
+    executables: list[Executable],
+    *,
+    links: Mapping[str, str],
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], list[str]]:
     """Give the packages that the image needs, each with what needs it, and the files that no package owns.
 
-    `links` are packages that own but a link to one of them. A compiler is no use without the C library's headers,
-    which its package only recommends: a run that started one compiles while it runs, as Triton does.
+    `links` are packages that own but a link to one of them, `files` those that own what a run read. A compiler is no
+    use without the C library's headers, which its package only recommends: a run that started one compiles while it
+    runs, as Triton does.
     """
     programs = {item.name for item in executables}
     wanted: dict[str, str] = {}
@@ -153,9 +159,9 @@ def wanted_packages(
             unowned.append(item.path)
         else:
             wanted.setdefault(item.package, item.name)
-    for package, name in links.items():
+    for package, name in (*links.items(), *files.items()):
         wanted.setdefault(package, name)
-    compiler = next((item.name for item in executables if _COMPILER.fullmatch(item.name)), None)
+    compiler = next((item.name for item in executables if COMPILER.fullmatch(item.name)), None)
     if compiler is not None:
         wanted.setdefault(_HEADERS, f"{compiler} needs its headers")
     return wanted, unowned

@@ -236,6 +236,14 @@ class OsPackages(Table, frozen=True, kw_only=True):
     packages: list[OsPackage] = []
 
 
+class WatchedFiles(Table, frozen=True, kw_only=True):
+    """What the reference runs were seen to read, counted by kind, and what they left beside the declared outputs."""
+
+    read: dict[str, int] = {}  # `environment`, `system`, `project`, `data`
+    written: list[str] = []  # below the project: files, and folders with a `/` at the end
+    undeclared: list[str] = []  # inputs that were neither declared nor part of the code
+
+
 class Toolkit(Table, frozen=True, kw_only=True):
     """The CUDA of the system that the environment uses, and NVIDIA's image that the built one takes it from."""
 
@@ -272,6 +280,7 @@ class Lock(Data, frozen=True, kw_only=True):
     numerics: Numerics = Numerics()
     settings: dict[str, str] = {}  # variables and torch's switches as the reference runs ended with them
     seeds: list[Seed] = []
+    watched: WatchedFiles = WatchedFiles()
 
     @property
     def images(self) -> list[Base]:

@@ -3,9 +3,11 @@
 from msgspec.structs import asdict
 
 from envcap.cuda import stack_of
-from envcap.model.lock import Executable, Library, Lock
+from envcap.model.lock import Executable, Library, Lock, WatchedFiles
 from envcap.report.table import table_lines
 from envcap.surroundings import machine_contents
+
+_KINDS = {"environment": "the environment", "system": "the system", "project": "the project", "data": "other data"}
 
 
 def around_lines(lock: Lock) -> dict[str, str]:
@@ -23,6 +25,10 @@ def around_lines(lock: Lock) -> dict[str, str]:
     if used:
         lines["gpu stack"] = ", ".join(f"{copy.name} {copy.version or 'of unknown version'}" for copy in used)
     lines |= _cuda(lock)
+    if lock.watched != WatchedFiles():
+        read = ", ".join(f"{count:,} of {_KINDS.get(kind, kind)}" for kind, count in lock.watched.read.items())
+        written = f"; written beside the outputs: {', '.join(lock.watched.written)}" if lock.watched.written else ""
+        lines["files"] = f"read: {read or 'none'}{written}"
     if lock.seeds:
         lines["seeds"] = f"set by {len(lock.seeds)} call{'s' if len(lock.seeds) > 1 else ''} in the code"
     if lock.executables:
@@ -68,6 +74,8 @@ def around_tables(lock: Lock) -> list[str]:
         lines += ["", *table_lines(("GPU library", "version", "seen", "where"), copies)]
     if lock.settings:
         lines += ["", *table_lines(("setting at the end of the runs", "value"), lock.settings.items())]
+    if lock.watched.undeclared:
+        lines += ["", *table_lines(("read and not declared",), [(path,) for path in lock.watched.undeclared])]
     if lock.seeds:
         places = [(f"{seed.file}:{seed.line}", seed.call) for seed in lock.seeds]
         lines += ["", *table_lines(("seed set at", "by"), places)]

@@ -14,6 +14,7 @@ _DEB_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _FILE = re.compile(r"[a-z0-9][a-z0-9+.-]+_[A-Za-z0-9.+~%-]+_[a-z0-9-]+\.deb")
 _FLOOR = re.compile(r"[0-9]+(\.[0-9]+)*")
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+")
+_KINDS = ("environment", "system", "project", "data")
 _SONAME = re.compile(r"lib[A-Za-z0-9_-]+\.so(\.[0-9]+)*")
 
 
@@ -22,6 +23,9 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
     for value in (lock.floor.glibc, lock.floor.glibcxx, lock.floor.cxxabi):
         yield from complaints_about_forms("the floor", [(_FLOOR, value, "version")])
     yield from complaints_about_lines("it: one of its runs", _inner_texts(lock))
+    for kind, count in lock.watched.read.items():
+        if kind not in _KINDS or count < 0:
+            yield f"its runs read {count} files of {show(kind)}, which cannot be"
     owned: list[Library | Executable] = [*lock.libraries, *lock.executables]
     for item in owned:
         yield from complaints_about_lines("a library or program", (item.name, item.path, *_dependents(item)))
@@ -61,6 +65,7 @@ def _inner_texts(lock: Lock) -> Iterator[str]:
         yield from (name, value)
     for seed in lock.seeds:
         yield from (seed.file, seed.call)
+    yield from (*lock.watched.written, *lock.watched.undeclared)
 
 
 def _complaints_about_os_packages(packages: list[OsPackage]) -> Iterator[str]:

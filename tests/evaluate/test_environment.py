@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from envcap.evaluate.environment import recordable, with_interpreter_first
+from envcap.evaluate.observe import inner_settings
 
 CANARY = "c4n4ry"
+UUID = "8932f937-d72c-4106-c12f-20bd9faed9f6"
 
 
 def test_variables_that_change_numbers_are_recorded_unasked() -> None:
@@ -15,7 +17,8 @@ def test_variables_that_change_numbers_are_recorded_unasked() -> None:
         "OMP_NUM_THREADS": "4",
         "PYTHONHASHSEED": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "CUDA_VISIBLE_DEVICES": "0",
+        "CUDA_VISIBLE_DEVICES": "",
+        "HIP_VISIBLE_DEVICES": "-1",
         "MKL_CBWR": "COMPATIBLE",
         "NVIDIA_TF32_OVERRIDE": "0",
         "TF_ENABLE_ONEDNN_OPTS": "0",
@@ -38,6 +41,13 @@ def test_all_others_are_not() -> None:
         "CUDA_HOME": "/usr/local/cuda",
         "CUDA_VERSION": "12.4",
         "NVIDIA_VISIBLE_DEVICES": "all",
+        "CUDA_VISIBLE_DEVICES": "3",
+        "HIP_VISIBLE_DEVICES": "0",
+        "ROCR_VISIBLE_DEVICES": f"GPU-{UUID}",
+        "NCCL_SOCKET_IFNAME": "eth0",
+        "NCCL_IB_HCA": "mlx5_0",
+        "TF_CONFIG": '{"cluster": {"worker": ["192.0.2.1:12345"]}}',
+        "JAX_COORDINATOR_ADDRESS": "192.0.2.1:1234",
         "TORCH_HOME": "/x",
         "TRITON_CACHE_DIR": "/x",
         "XOMP_NUM_THREADS": "1",
@@ -60,6 +70,9 @@ def test_all_others_are_not() -> None:
         ("TF_PROXY", f"use https://user:{CANARY}@example.org now"),
         ("TF_PROXY", f"https://example.org/?token={CANARY}"),
         ("TF_PROXY", f"http://[:{CANARY}@"),
+        ("TORCH_API", f"hf_{CANARY}AbCdEfGhIjKlMnOp"),
+        ("XLA_FLAGS", f"--a=1 --key=ghp_{CANARY}0123456789abcdef"),
+        ("TORCH_RUN", f"{CANARY}0123456789abcdef0123456789abcdef"),
         ("TF_NOTE", f"two\n{CANARY}"),
         ("TF_NOTE", f"red \x1b[31m{CANARY}"),
         ("TF_NOTE", f"{CANARY}\0"),
@@ -77,6 +90,29 @@ def test_a_value_that_may_be_a_secret_or_fits_no_line_is_left_out(name: str, val
 def test_a_named_variable_is_recorded() -> None:
     chosen, gaps = recordable({"RUN_LABEL": "a b", "CUDA_HOME": "/x", "OTHER": "1"}, named=["RUN_LABEL", "CUDA_HOME"])
     assert (chosen, gaps) == ({"CUDA_HOME": "/x", "RUN_LABEL": "a b"}, [])
+
+
+def test_a_device_is_never_named_by_its_identifier() -> None:
+    for value in (f"GPU-{UUID}", "GPU-8932f937", f"MIG-{UUID}", f"MIG-GPU-{UUID}/1/0", f"0,GPU-{UUID}"):
+        for name in ("CUDA_VISIBLE_DEVICES", "JAX_DEVICE"):
+            chosen, gaps = recordable({name: value}, named=[name])
+            assert (chosen, [gap.subject for gap in gaps]) == ({}, [name])
+            assert UUID not in repr(gaps)
+    assert recordable({"CUDA_VISIBLE_DEVICES": "1"}, named=["CUDA_VISIBLE_DEVICES"])[0] == {"CUDA_VISIBLE_DEVICES": "1"}
+
+
+def test_settings_of_a_process_are_held_to_the_same_rules() -> None:
+    texts = [
+        "OMP_NUM_THREADS=4",
+        "OMP_NUM_THREADS=8",
+        f"CUDA_VISIBLE_DEVICES=GPU-{UUID}",
+        "ROCR_VISIBLE_DEVICES=2",
+        "NCCL_SOCKET_IFNAME=eth0",
+        f"TORCH_API=hf_{CANARY}AbCdEfGhIjKlMnOp",
+        f"torch seed=https://user:{CANARY}@example.org/",
+        "torch threads=4",
+    ]
+    assert inner_settings(texts) == {"OMP_NUM_THREADS": "4, 8", "torch threads": "4"}
 
 
 @pytest.mark.parametrize(

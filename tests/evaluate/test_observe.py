@@ -4,13 +4,16 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envcap.evaluate.classify import Ground, classify, may_be_owned, read_of_packages
 from envcap.evaluate.deep import parse_strace
 from envcap.evaluate.observe import describe_events, disables_hook, mapped_libraries, parse_events
-from envcap.evaluate.reading import classify, undeclared_data, watching_gaps
+from envcap.evaluate.opaque import opaque_readers
+from envcap.evaluate.reading import undeclared_data, watched_files, watching_gaps
 from envcap.model.evaluation import Declaration
 from envcap.model.observed import Observed
 
@@ -56,7 +59,16 @@ def test_shell_text_names_programs(text: str, programs: set[str]) -> None:
     ("lines", "expected"),
     [
         ([("connect", "127.0.0.1\n80"), ("connect", "::1\n80"), ("lookup", "localhost\n80")], []),
-        ([("lookup", "data.example.org\n443"), ("connect", "192.0.2.7\n443")], ["data.example.org:443"]),
+        ([("lookup", "data.example.org\n443"), ("named", "192.0.2.7\n443")], ["data.example.org:443"]),
+        (
+            [("lookup", "data.example.org\n443"), ("named", "192.0.2.7\n443"), ("connect", "192.0.2.7\n443")],
+            ["data.example.org:443"],
+        ),
+        (
+            [("lookup", "data.example.org\n443"), ("connect", "192.0.2.8\n443")],
+            ["192.0.2.8:443", "data.example.org:443"],
+        ),
+        ([("lookup", "data.example.org\n")], ["data.example.org"]),
         ([("lookup", "data.example.org\n443")], ["data.example.org:443"]),
         ([("connect", "192.0.2.7\n8080")], ["192.0.2.7:8080"]),
         ([("lookup", f"{os.uname().nodename}\n0")], []),
@@ -96,23 +108,76 @@ def test_libraries_are_told_from_other_mapped_files(tmp_path: Path) -> None:
     ]
 
 
+OWNED = "/usr/share/dict/words"
+GROUND = Ground(project="/home/ada/project", environment=("/srv/env/",), temporary="/scratch", owned=frozenset({OWNED}))
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
         ("/srv/env/lib/x.py", "environment"),
         ("/home/ada/.cache/matplotlib/fontlist.json", "cache"),
+        ("/usr/local/lib/python3.11/site-packages/distutils-precedence.pth", "cache"),
         ("/home/ada/.cache/models/weights.bin", "data"),
+        ("/home/ada/.cache/torch/hub/checkpoints/resnet18.pth", "data"),
+        ("/data/m.pth", "data"),
+        ("/home/ada/project/best.pth", "project"),
         ("/home/ada/project/values.csv", "project"),
         ("/home/ada/projections/values.csv", "data"),
-        ("/tmp/x", "temporary"),
-        ("/scratch/x", "temporary"),
+        ("/tmp/x", "data"),
+        ("/scratch/x", "data"),
         ("/etc/passwd", "system"),
+        ("/etc/hosts", "system"),
         ("/usr/share/zoneinfo/UTC", "system"),
+        ("/usr/share/mime/mime.cache", "system"),
+        ("/usr/lib/locale/locale-archive", "system"),
+        ("/var/cache/fontconfig/x", "system"),
+        ("/var/lib/dpkg/status", "system"),
+        ("/run/x", "system"),
+        ("/usr/local/bin/tool", "system"),
+        ("/usr/local/cuda-12.4/nvvm/libdevice/libdevice.10.bc", "system"),
+        (OWNED, "system"),
+        ("/usr/share/corpora/words", "data"),
+        ("/usr/local/share/models/m.bin", "data"),
+        ("/opt/models/m.bin", "data"),
+        ("/srv/models/m.bin", "data"),
+        ("/var/lib/models/m.bin", "data"),
     ],
 )
 def test_files_are_classified(path: str, kind: str) -> None:
-    found = classify(path, project="/home/ada/project", environment=("/srv/env/",), temporary="/scratch")
-    assert found == kind
+    assert classify(path, GROUND, made=False) == kind
+
+
+def test_what_the_run_made_is_no_data() -> None:
+    for path in ("/tmp/x", "/scratch/x", "/opt/models/m.bin", "/home/ada/other/x"):
+        assert classify(path, GROUND, made=True) == "temporary"
+    assert classify("/home/ada/project/x", GROUND, made=True) == "project"
+
+
+def test_without_a_database_of_packages_the_system_is_left_alone() -> None:
+    unknown = msgspec.structs.replace(GROUND, owned=None)
+    assert classify("/usr/share/corpora/words", unknown, made=False) == "system"
+    assert classify("/srv/models/m.bin", unknown, made=False) == "data"
+
+
+def test_what_the_run_read_of_packages_is_wanted_and_what_every_base_has_is_not() -> None:
+    owner = {
+        OWNED: "wamerican",
+        "/usr/share/fonts/truetype/a.ttf": "fonts-a",
+        "/usr/share/zoneinfo/UTC": "tzdata",
+        "/usr/lib/locale/C.utf8/LC_CTYPE": "libc-bin",
+        "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache": "libc6",
+    }
+    read = sorted([*owner, "/usr/share/corpora/words"])
+    observed = Observed(read=read)
+    candidates = may_be_owned(observed, GROUND)
+    assert candidates == read
+    assert read_of_packages(observed, owner, candidates) == {
+        "fonts-a": "/usr/share/fonts/truetype/a.ttf",
+        "wamerican": OWNED,
+    }
+    index = Observed(read=read, written=["/home/ada/.cache/matplotlib/fontlist-v390.json"])
+    assert set(read_of_packages(index, owner, candidates)) == {"wamerican"}
 
 
 def test_undeclared_data_is_offered_with_the_line_to_paste(tmp_path: Path) -> None:
@@ -134,19 +199,92 @@ def test_undeclared_data_is_offered_with_the_line_to_paste(tmp_path: Path) -> No
     )
     read = [str(path) for path in sorted(project.rglob("*")) if path.is_file()] + [str(project / "gone")]
     observed = Observed(read=read, watched=True)
-    found = undeclared_data(
-        observed,
-        declaration,
-        project=project,
-        inputs=[str(project / "data")],
-        environment=(),
-        taken={"evaluate.py"},
-        temporary="/scratch",
-    )
+    ground = Ground(project=str(project), environment=(), temporary="/scratch")
+    found = undeclared_data(observed, declaration, ground, inputs=[str(project / "data")], taken={"evaluate.py"})
     assert found == ["extra", "single.bin"]
     gaps = watching_gaps(observed, declaration, found)
     assert [gap.subject for gap in gaps] == ["extra", "single.bin"]
     assert gaps[0].consequence.endswith('put: data = ["data", "extra", "single.bin"]')
+
+
+def test_files_are_counted_by_kind_and_passing_names_are_left_out(tmp_path: Path) -> None:
+    project = tmp_path.resolve() / "project"
+    (project / "__pycache__").mkdir(parents=True)
+    names = ("evaluate.py", "data/a.csv", "__pycache__/evaluate.cpython-311.pyc", "log.txt", "runs/x.bin", "tmpk3j2")
+    for name in (*names, "metrics.json", "run-20260101"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).touch()
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "lib.py").touch()
+    ground = Ground(project=str(project), environment=(f"{tmp_path.resolve()}/env/",), temporary="/scratch")
+    declaration = Declaration(command=["python"], metrics="metrics.json", data=["data"])
+    first = Observed(
+        read=[str(project / "evaluate.py"), str(project / "data/a.csv"), str(tmp_path.resolve() / "env/lib.py")],
+        written=[str(project / name) for name in ("log.txt", "runs/x.bin", "tmpk3j2", "metrics.json", "run-20260101")],
+    )
+    again = msgspec.structs.replace(
+        first,
+        read=[*first.read[1:], str(project / "__pycache__/evaluate.cpython-311.pyc"), str(project / "log.txt")],
+        held=[str(project / "log.txt")],
+    )
+    for observed in (first, again):
+        files = watched_files(observed, declaration, ground, inputs=[str(project / "data")], undeclared=[])
+        assert files.read == {"environment": 1, "project": 1, "data": 1}
+        assert files.written == ["log.txt", "runs/"]
+
+
+def test_several_files_of_a_common_folder_are_named_one_by_one(tmp_path: Path) -> None:
+    root = tmp_path.resolve()
+    for name in ("a.bin", "b.bin", "models/c.bin", "models/d.bin"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    ground = Ground(project="/home/ada/project", environment=(), temporary=str(root))
+    observed = Observed(read=[str(root / name) for name in ("a.bin", "b.bin", "models/c.bin", "models/d.bin")])
+    declaration = Declaration(command=["python"], metrics="metrics.json")
+    found = undeclared_data(observed, declaration, ground, inputs=[], taken=[])
+    assert found == [f"{root}/a.bin", f"{root}/b.bin", f"{root}/models"]
+    later = msgspec.structs.replace(observed, since=0.0)
+    assert undeclared_data(later, declaration, ground, inputs=[], taken=[]) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([("run", "/usr/bin/cat"), ("run", "/usr/bin/python3"), ("run", "/usr/bin/uname")], ["cat"]),
+        ([("shell", "cat a | sort; true")], ["cat", "sort"]),
+        ([("run", "/bin/bash"), ("script", "/bin/bash\n/srv/run.sh")], ["bash run.sh"]),
+        ([("run", "/usr/bin/git"), ("git", "rev-parse")], []),
+        ([("run", "/usr/bin/git"), ("git", "rev-parse"), ("git", "clone")], ["git"]),
+        ([("shell", "git status")], []),
+        ([("shell", "git fetch origin")], ["git"]),
+    ],
+)
+def test_programs_whose_reading_is_not_seen(events: list[tuple[str, str]], expected: list[str]) -> None:
+    observed = describe_events(parse_events(b"".join(line(*event) for event in events)), env=ENV, cwd="/")
+    assert observed.opaque == expected
+
+
+def test_scripts_of_python_take_part_and_others_do_not(tmp_path: Path) -> None:
+    for name, first in (("seen", "#!/usr/bin/env python3"), ("unseen", "#!/bin/sh")):
+        (tmp_path / name).write_text(f"{first}\n")
+    started = [str(tmp_path / name) for name in ("seen", "unseen")]
+    assert opaque_readers(started, [], scripts=[], git=[]) == ["unseen"]
+    mapped = ["/srv/env/h5py.libs/libhdf5-1a2b.so.310", "/srv/env/safetensors/_safetensors_rust.abi3.so"]
+    assert opaque_readers([], mapped, scripts=[], git=[]) == ["h5py or netCDF", "safetensors"]
+
+
+def test_programs_are_one_gap_and_none_after_a_deep_look() -> None:
+    declaration = Declaration(command=["python"], metrics="m.json")
+    seen = Observed(opaque=[f"tool{number:02}" for number in range(20)], watched=True)
+    (gap,) = watching_gaps(seen, declaration, [])
+    assert gap.subject.endswith("tool11 and 8 more")
+    assert "--deep" in gap.consequence
+    assert watching_gaps(msgspec.structs.replace(seen, deep=True), declaration, []) == []
+
+
+def test_a_process_of_another_user_is_told() -> None:
+    observed = describe_events(parse_events(line("foreign", "worker")), env=ENV, cwd="/")
+    assert observed.unwatched == ["worker: it ran as another user"]
 
 
 def test_what_could_not_be_watched_is_a_gap() -> None:
@@ -178,7 +316,9 @@ def test_lines_of_strace() -> None:
         'sin_addr=inet_addr("192.0.2.1")}, 16) = 0\n'
         "13 +++ exited with 0 +++\n"
     )
-    assert parse_strace(text) == {
+    older = text.replace("AT_FDCWD</job>", "AT_FDCWD").replace("</job", "<")  # before strace 5.13
+    assert parse_strace(text, cwd="/") == parse_strace(older.replace("4<>", "4</job>"), cwd="/job")
+    assert parse_strace(text, cwd="/") == {
         ("run", "/usr/bin/file"),
         ("read", "/job/data/é.bin"),
         ("write", "/job/out"),
@@ -189,5 +329,5 @@ def test_lines_of_strace() -> None:
 
 @given(st.text())
 def test_any_text_can_be_read_as_a_trace(text: str) -> None:
-    parse_strace(text)
-    parse_strace(f'12 openat(AT_FDCWD</a>, "{text}", O_RDONLY) = 3')
+    parse_strace(text, cwd="/")
+    parse_strace(f'12 openat(AT_FDCWD</a>, "{text}", O_RDONLY) = 3', cwd="/")

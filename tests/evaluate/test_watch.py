@@ -1,6 +1,7 @@
 """The watched run: everything it does is seen, and it does not notice."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from envcap.errors import NotRunError
+from envcap.evaluate.observe import parse_events
 from envcap.evaluate.watch import watching
+from envcap.model.layout import HOOK_EVENTS
 from envcap.model.observed import Observed
 from envcap.process import Finished, run_live
 
@@ -116,6 +119,39 @@ def test_a_program_that_is_no_python_is_looked_at_from_outside(tmp_path: Path) -
     assert not observed.watched
     assert str(tmp_path.resolve() / "held.txt") in observed.read
     assert any("libc.so" in path for path in observed.mapped)
+
+
+RESOLVED = """\
+import socket, sqlite3
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen(9)
+port = server.getsockname()[1]
+socket.create_connection(("localhost", port)).close()
+socket.create_connection(("127.0.0.1", port)).close()
+plain = socket.socket()
+plain.connect_ex(("127.0.0.2", port))
+sqlite3.connect("there.db").close()
+sqlite3.connect("new.db").execute("create table t (a)")
+"""
+
+
+@pytest.mark.parametrize("python", pythons(), ids=lambda path: path.parts[-3])
+def test_an_address_is_told_from_one_that_a_lookup_gave(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "there.db").touch()
+    (tmp_path / "program.py").write_text(RESOLVED)
+    with watching({"PATH": os.defpath, "HOME": str(tmp_path)}, cwd=tmp_path) as watch:
+        folder = Path(watch.env["PYTHONPATH"])
+        done = run_live([str(python), "program.py"], cwd=tmp_path, env=watch.env, timeout=60, on_line=lambda _: None)
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / HOOK_EVENTS)]
+        events = parse_events((folder / HOOK_EVENTS).read_bytes())
+    assert (done.code, modes) == (0, [0o700, 0o600])
+    if not events["start"] <= {"3.6", "3.7"}:
+        assert {text.split("\n")[0] for text in events["named"]} <= {"127.0.0.1", "::1"}
+        assert len(events["named"]) >= 1
+        assert {text.split("\n")[0] for text in events["connect"]} == {"127.0.0.2"}
+        databases = {Path(path).name for path in events["read"] if path.endswith(".db")}
+        assert databases == ({"there.db"} if events["start"] != {"3.8"} else databases)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

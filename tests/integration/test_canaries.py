@@ -165,6 +165,7 @@ class Planted:
             TRANSFORMERS_PASSWORD=canary("password-variable"),
             WANDB_API_KEY=canary("key-variable"),
             MY_ADDRESS=f"https://{canary('named-variable')}@example.org/",
+            TORCH_API=f"hf_{canary('token-value')}AbCdEfGhIjKlMnOp",
             CUDA_NOTE="harmless",
         )
 

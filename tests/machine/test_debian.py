@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envcap.machine.archive import Offered, read_addresses, read_candidates, read_records
-from envcap.machine.closure import missing_packages
+from envcap.machine.closure import missing_packages, unmet_packages
 from envcap.machine.debian import (
     Installed,
     Relation,
@@ -159,6 +159,20 @@ def test_a_base_that_is_too_old_is_brought_up_to_the_host() -> None:
     old, new = {"libnew": package("libnew", "1.9")}, {"libnew": package("libnew", "2.0")}
     assert list(missing_packages({"tool": "x"}, host=host, base=old)) == ["libnew", "tool"]
     assert list(missing_packages({"tool": "x"}, host=host, base=new)) == ["tool"]
+
+
+def test_what_lacks_a_dependency_is_refused_with_all_that_needs_it() -> None:
+    known = {
+        "tool": package("tool", depends="libtool (>= 2), libc6"),
+        "libtool": package("libtool", "2.1", "absent | other"),
+        "alone": package("alone", depends="libc6"),
+        "newer": package("newer", depends="alone (>= 9)"),
+        "round": package("round", depends="trip"),
+        "trip": package("trip", depends="round"),
+    }
+    base = {"libc6": package("libc6", "2.36")}
+    assert unmet_packages(known, known=known, base=base) == {"libtool": "absent", "newer": "alone", "tool": "libtool"}
+    assert unmet_packages(known, known=known, base={**base, "other": package("other")}) == {"newer": "alone"}
 
 
 def test_addresses_as_apt_prints_them() -> None:
