@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from envcap import lockfile
-from envcap.compilers import inside, without_building
+from envcap.compilers import inside, is_compiled_before, without_building
 from envcap.consent import Consent, require_consent
 from envcap.cuda import complaints, copies, stack_of
 from envcap.engines import open_engine, require_platform
@@ -93,7 +93,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         context = _render(request, lock, content, needs_base=True)
         with ExitStack() as stack:
             compiler = None
-            if context.installation is not None:
+            if is_compiled_before(context, lock):
                 compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
             inputs = written(context, lock, project, compiler=compiler, environ=environ, tell=tell)
             shutil.copytree(stack.enter_context(inputs), request.output, dirs_exist_ok=True)
@@ -109,7 +109,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         compiler = None
         if needs_base:
             context, base = settle_base(context, lock, project, engine, tell=tell)
-            if context.installation is not None:
+            if is_compiled_before(context, lock):
                 compiler = inside(engine, base, locked=base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             started = _now()

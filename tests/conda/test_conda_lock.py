@@ -21,7 +21,7 @@ from envcap.export import FORMATS
 from envcap.model.facts import Conda, CondaRecord, Distribution, Facts
 from envcap.model.image import ContextFile
 from envcap.model.lock import Lock
-from envcap.pins.base_image import candidate_references
+from envcap.pins.base_image import candidate_references, resolve_base
 from envcap.render.context import image_environment, render
 from envcap.report.text import describe_freeze
 from envcap.trust.conda import complaints_about_conda, is_usable_prefix
@@ -130,7 +130,22 @@ def test_a_hostile_package_is_refused(changes: dict[str, Any], conda_lock: Lock)
     "path",
     [
         *["", "/", "//", "env", "./env", "../env", "/opt/../etc", "/opt/./x", "/opt/x/", "/opt//x", "//opt/x"],
-        *["/usr", "/usr/local", "/etc/x", "/bin", "/lib/x", "/proc/1", "/dev/x", "/sys", "/run/x", "/sbin/x"],
+        *[
+            "/usr",
+            "/usr/local",
+            "/usr/local/lib",
+            "/usr/local/lib/x",
+            "/usr/share/x",
+            "/usr/local/../x",
+            "/etc/x",
+            "/bin",
+            "/lib/x",
+            "/proc/1",
+            "/dev/x",
+            "/sys",
+            "/run/x",
+            "/sbin/x",
+        ],
         *["/work", "/tmp", "/opt", "/home", "/root", "/var", "/opt/x\nRUN evil", "/opt/\x1b", "/opt/\ud800"],
     ],
 )
@@ -139,7 +154,10 @@ def test_a_hostile_prefix_is_refused(path: str, conda_lock: Lock) -> None:
         lockfile.dump(with_prefix(conda_lock, path=path))
 
 
-@pytest.mark.parametrize("path", ["/opt/conda", "/root/miniconda3/envs/a b", "/home/a/x/.pixi/envs/default", "/data/é"])
+@pytest.mark.parametrize(
+    "path",
+    ["/opt/conda", "/root/miniconda3/envs/a b", "/home/a/x/.pixi/envs/default", "/data/é", "/usr/local/miniconda3"],
+)
 def test_a_usual_prefix_is_taken(path: str) -> None:
     assert is_usable_prefix(path)
 
@@ -149,7 +167,8 @@ def test_a_prefix_that_is_taken_is_below_a_folder_of_its_own(path: str) -> None:
     if is_usable_prefix(path):
         assert path.startswith("/")
         assert not {"", ".", ".."} & {*path[1:].split("/")}
-        assert path.split("/")[1] not in {"usr", "etc", "proc", "bin", "lib", "dev", "sys"}
+        assert path.split("/")[1] != "usr" or path.startswith("/usr/local/")
+        assert path.split("/")[1] not in {"etc", "proc", "bin", "lib", "dev", "sys"}
         assert "\n" not in path
 
 
@@ -236,6 +255,20 @@ def test_the_base_can_run_what_installs_the_archives(version: str, image: str, c
     assert candidate_references(seen)[0] == f"python:{image}-slim-bookworm"
     plain = replace(seen, interpreter=replace(seen.interpreter, kind="venv"))
     assert candidate_references(plain)[0] == f"python:{version}-slim-bookworm"
+
+
+def test_a_free_threaded_python_has_a_folder_of_its_own(conda_lock: Lock) -> None:
+    """The conda layer names it to the installer (CEP 17); below other environments no official image has such a one."""
+    threaded = replace(conda_lock.python, version="3.13.0", abi="cpython-313t-x86_64-linux-gnu")
+    plan = json.loads(files_of(replace(conda_lock, python=threaded))["conda.json"].content or b"")
+    assert [entry["site"] for entry in plan["packages"]] == ["lib/python3.13t/site-packages", None]
+    plain = json.loads(files_of(conda_lock)["conda.json"].content or b"")
+    assert [entry["site"] for entry in plain["packages"]] == [None, None]
+    seen = replace(facts(conda_lock), interpreter=replace(threaded, kind="venv"))
+    base, (gap,) = resolve_base(seen, explicit=None)
+    assert base.digest is None
+    assert "free-threaded" in gap.reason
+    assert "--base" in gap.consequence
 
 
 # What is exported
