@@ -278,7 +278,9 @@ def served(lock: Lock) -> Lock:
     """Give the lock with every archive and wheel in a channel or an index."""
     url = "https://conda.example.org/main/noarch/shapes-1.2-pyh0_0.tar.bz2"
     shapes = replace(lock.conda[1], url=url, path=None, channel="https://conda.example.org/main")
-    return replace(lock, conda=[lock.conda[0], shapes])
+    beta = lock.packages[1]
+    wheel = replace(beta.wheel, path=None, url=f"https://files.example.org/b/{beta.wheel.name}")
+    return replace(lock, conda=[lock.conda[0], shapes], packages=[lock.packages[0], replace(beta, wheel=wheel)])
 
 
 def test_an_explicit_list(conda_lock: Lock, check_golden: Callable[[str, str], None]) -> None:
@@ -298,7 +300,7 @@ def test_conda_lock_reads_what_it_is_given(conda_lock: Lock, tmp_path: Path) -> 
     path.write_text(FORMATS["conda-lock"](lock))
     content = parse_conda_lock_file(path)
     found = {(one.manager, one.name): one for one in content.package}
-    assert sorted(found) == [("conda", "python"), ("conda", "shapes"), ("pip", "alpha")]
+    assert sorted(found) == [("conda", "python"), ("conda", "shapes"), ("pip", "alpha"), ("pip", "beta-tools")]
     python = found["conda", "python"]
     assert (python.url, python.hash.sha256, python.hash.md5) == (lock.conda[0].url, "3" * 64, "4" * 32)
     assert python.build == "hab00c5b_1_cpython"
@@ -317,7 +319,7 @@ def test_pixi_reads_what_it_is_given(conda_lock: Lock, tmp_path: Path) -> None:
     environment = LockFile.from_path(path).default_environment()
     assert environment is not None
     packages = [package for found in environment.packages_by_platform().values() for package in found]
-    assert sorted(package.name for package in packages) == ["alpha", "python", "shapes"]
+    assert sorted(package.name for package in packages) == ["alpha", "beta-tools", "python", "shapes"]
     alpha = next(package for package in packages if package.name == "alpha")
     assert alpha.hashes is not None
     assert alpha.hashes.sha256 == bytes.fromhex("1" * 64)
@@ -328,6 +330,9 @@ def test_what_a_format_cannot_hold_is_told(form: str, conda_lock: Lock) -> None:
     with pytest.raises(NotRunError, match="shapes") as failed:
         FORMATS[form](conda_lock)
     assert "conda-explicit" in failed.value.hint
+    with pytest.raises(NotRunError, match="beta-tools") as failed:
+        FORMATS[form](replace(served(conda_lock), packages=conda_lock.packages))
+    assert "--format requirements" in failed.value.hint
 
 
 @pytest.mark.parametrize("form", ["conda-lock", "pixi.lock", "conda-explicit", "environment.yml"])
