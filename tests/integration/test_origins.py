@@ -211,9 +211,6 @@ def test_every_interpreter(small: Any, tmp_path: Path, python: Python) -> None:
     check(small, make_shop(small, tmp_path, python.path), (one,), engine="docker")
 
 
-DEBIAN = [Path("/usr/bin/python3")] if Path("/usr/lib/python3/dist-packages").is_dir() else []
-
-
 @pytest.fixture
 def debian_base(tmp_path: Path) -> Iterator[str]:
     """Give an image of Debian with Debian's own Python, which has no official image, in the tests' registry.
@@ -237,14 +234,15 @@ def debian_base(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("python", DEBIAN, ids=str)
-def test_debians_own_packages(small: Any, python: Path, debian_base: str) -> None:
+def test_debians_own_packages(small: Any, debian_base: str) -> None:
     """Pinned to the index's wheel where the files prove it, else carried by dpkg's lists, else a gap."""
+    if not Path("/usr/lib/python3/dist-packages").is_dir():
+        pytest.skip("this machine has no Python of Debian's")
     if debian_base:
         small.environ["ENVCAP_BASE"] = debian_base
     del small.environ["VIRTUAL_ENV"]
     shop = Workshop(small.project.parent / "shop", Path("/usr"), url="", environ=small.environ)
-    small.environ["ENVCAP_PYTHON"] = str(python)
+    small.environ["ENVCAP_PYTHON"] = "/usr/bin/python3"
     lock = freeze(small, shop, (), python="python3")
     packages = {package["name"]: package for package in lock["packages"]}
     live = examine_host(shop)
