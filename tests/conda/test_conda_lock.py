@@ -287,6 +287,27 @@ def test_an_explicit_list(conda_lock: Lock, check_golden: Callable[[str, str], N
     check_golden("conda-explicit.txt", FORMATS["conda-explicit"](conda_lock))
 
 
+def test_readers_of_explicit_lists_read_it(conda_lock: Lock) -> None:
+    """The installer of pixi takes each line for the package that it is, and conda's rule finds the archive's name.
+
+    After the `#` conda 24.9 and newer read a sha256 by its length.
+    """
+    from rattler import MatchSpec
+
+    lock = served(conda_lock)
+    text = FORMATS["conda-explicit"](lock)
+    lines = [line for line in text.splitlines() if line and not line.startswith(("#", "@"))]
+    by_url = {package.url: package for package in lock.conda}
+    assert {line.partition("#")[0] for line in lines} == {*by_url}
+    for line in lines:
+        address, _, digest = line.partition("#")
+        spec = MatchSpec.from_url(address)
+        package = by_url[address]
+        assert spec.name is not None
+        assert (str(spec.name.normalized), digest) == (package.name, package.sha256)
+    assert text.index("/python-3.11.7") < text.index("/shapes-1.2"), "what others depend on comes first"
+
+
 def test_an_environment_file_for_people(conda_lock: Lock, check_golden: Callable[[str, str], None]) -> None:
     check_golden("environment.yml", FORMATS["environment.yml"](conda_lock))
 
