@@ -288,23 +288,22 @@ def test_an_explicit_list(conda_lock: Lock, check_golden: Callable[[str, str], N
 
 
 def test_readers_of_explicit_lists_read_it(conda_lock: Lock) -> None:
-    """The installer of pixi takes each line for the package that it is, and conda's rule finds the archive's name.
-
-    After the `#` conda 24.9 and newer read a sha256 by its length.
-    """
+    """Pixi's library takes each line for the archive that it is; what is beside the lock is named by its path."""
     from rattler import MatchSpec
 
+    carried = [line for line in FORMATS["conda-explicit"](conda_lock).splitlines() if line.startswith("./")]
+    shapes = conda_lock.conda[1]
+    assert carried == [f"./.envcap/store/{shapes.sha256}/{shapes.file}#sha256:{shapes.sha256}"]
     lock = served(conda_lock)
     text = FORMATS["conda-explicit"](lock)
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", "@"))]
     by_url = {package.url: package for package in lock.conda}
     assert {line.partition("#")[0] for line in lines} == {*by_url}
     for line in lines:
-        address, _, digest = line.partition("#")
-        spec = MatchSpec.from_url(address)
-        package = by_url[address]
-        assert spec.name is not None
-        assert (str(spec.name.normalized), digest) == (package.name, package.sha256)
+        spec = MatchSpec.from_url(line)
+        package = by_url[line.partition("#")[0]]
+        assert spec.sha256 == bytes.fromhex(package.sha256)
+        assert f'"{package.name}"' in str(spec.name)
     assert text.index("/python-3.11.7") < text.index("/shapes-1.2"), "what others depend on comes first"
 
 
