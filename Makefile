@@ -11,14 +11,18 @@ MAKEFLAGS += --jobs=3
 # Where it is set, each of the many commands that the tests start would compile all of envcap anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast check engine browser bases install clean
+.PHONY: help python demo test test-fast check engine browser bases install clean
 
 help:  ## Show what can be asked for
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# Before all that may install packages: only one can at a time.
+python:
+	@sh tools/venv.sh '$(PYTHON)'
+
 install: $(STAMP)  ## Put envcap and its development tools into .venv
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml | python
 	@$(PYTHON) -c 'import sys; sys.exit("`$(PYTHON)` is Python %d.%d; envcap needs 3.10 or newer. Try: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@echo "installing envcap and its tools into $(VENV) …"
@@ -29,7 +33,7 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## Freeze, build and verify the example in examples/digits
 	@PYTHON='$(PYTHON)' sh examples/digits/demo.sh
 
-engine:  ## Make sure that a Docker engine and the test images are there
+engine: | python  ## Make sure that a Docker engine and the test images are there
 	@PYTHON='$(PYTHON)' tests/engine/up
 
 # After the engine, because both may have to install packages, and only one can at a time.

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from envcap import lockfile
-from envcap.compilers import inside, without_building
+from envcap.compilers import inside, is_compiled_before, without_building
 from envcap.consent import Consent, require_consent
 from envcap.cuda import complaints, copies, stack_of
-from envcap.engines import open_engine, require_platform
+from envcap.engines import open_engine, require_asked_platform, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.inputs import written
@@ -47,6 +47,7 @@ class BuildRequest(Data, frozen=True, kw_only=True):
     push: bool = False  # to the registry that `tag` names
     output: Path | None = None
     use_cache: bool = True
+    platform: str | None = None  # what the user expects the lock to be for
     link_scripts: bool = False  # of conda packages: they are someone else's programs
     frozen_code: bool = False
     strict: bool = False
@@ -81,6 +82,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     path = lockfile.lock_path(project, request.name)
     content = lockfile.read_bytes(path)
     lock = lockfile.parse(content, source=path.name)
+    require_asked_platform(request.platform, lock.base.platform)
     lockfile.require_no_gaps(lock, strict=request.strict)
     if not request.frozen_code:
         require_frozen_code(project, lock.code, lock_store(project))
@@ -93,7 +95,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         context = _render(request, lock, content, needs_base=True)
         with ExitStack() as stack:
             compiler = None
-            if context.installation is not None:
+            if is_compiled_before(context, lock):
                 compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
             inputs = written(context, lock, project, compiler=compiler, environ=environ, tell=tell)
             shutil.copytree(stack.enter_context(inputs), request.output, dirs_exist_ok=True)
@@ -109,7 +111,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         compiler = None
         if needs_base:
             context, base = settle_base(context, lock, project, engine, tell=tell)
-            if context.installation is not None:
+            if is_compiled_before(context, lock):
                 compiler = inside(engine, base, locked=base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             started = _now()

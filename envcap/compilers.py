@@ -10,10 +10,16 @@ from envcap.engines.engine import Engine
 from envcap.engines.interpreters import find_interpreter
 from envcap.errors import NotRunError
 from envcap.model.image import Context, Task
+from envcap.model.lock import Lock
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.process import capture
 
 _SECONDS = 1800.0
+
+
+def is_compiled_before(context: Context, lock: Lock) -> bool:
+    """Tell whether the layers come with byte code: in a conda image its own interpreter makes it, as a step."""
+    return context.installation is not None and lock.conda_prefix is None
 
 
 def inside(engine: Engine, base: str, *, locked: str, platform: str) -> Compiler:

@@ -96,9 +96,10 @@ def _learn(
     """Learn everything that the lock holds. What can fail early comes early: the evaluation may take hours."""
     from envcap.libraries import learn_surroundings
     from envcap.pins.base_image import resolve_base
-    from envcap.pins.conda import pin_conda
+    from envcap.pins.conda import pin_conda, with_edits
     from envcap.pins.conda_gaps import activation_gaps
     from envcap.pins.declared import read_every_index
+    from envcap.pins.leftovers import find_leftovers
 
     variables, variable_gaps = recordable(environ, named=declaration.environment)
     known = KnownDigests(digest_cache(environ), trusted=not request.refresh)
@@ -132,6 +133,7 @@ def _learn(
         )
         observed = watch.observed()
     _require_primary(declaration, runs)
+    leftovers = find_leftovers(facts, observed, project=project)
     numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
     if changes := changed_data(project, data.inputs, store, known=known):
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
@@ -162,11 +164,12 @@ def _learn(
         runs=runs,
         packages=with_dependencies(pinned.packages, relations),
         data=data.inputs,
-        conda_prefix=conda.prefix,
+        conda_prefix=with_edits(conda, leftovers.carried, store=store),
         conda=conda.packages,
         gaps=[
             *facts.gaps,
             *conda.gaps,
+            *leftovers.gaps,
             *activation_gaps(facts, recorded=list(variables)),
             *pinned.gaps,
             *relations.gaps,

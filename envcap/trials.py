@@ -12,7 +12,7 @@ import msgspec
 
 from envcap.atomic import write_bytes
 from envcap.compare.conclusion import conclude
-from envcap.compilers import inside
+from envcap.compilers import inside, is_compiled_before
 from envcap.config import STDOUT_JSON
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError
@@ -113,7 +113,7 @@ class Trials(NamedTuple):
         lock = msgspec.structs.replace(self.lock, packages=list(packages), derivation=None)
         context = render(lock, lock_sha256=self.key(packages), needs_base=self.engine.name != "venv")
         compiler = None
-        if context.installation is not None:
+        if is_compiled_before(context, lock):
             base = base_reference(lock)
             compiler = inside(self.engine, base, locked=base, platform=context.platform)
         with written(context, lock, self.project, compiler=compiler, environ=self.environ, tell=tell) as folder:

@@ -55,6 +55,22 @@ _LARGEST_LOCK = 64 << 20
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Clean up, and in CI let no skipped test pass for one that ran."""
+    fail_for_skipped(session)
+    remove_images(session)
+
+
+def fail_for_skipped(session: pytest.Session) -> None:
+    """Fail the whole in CI where a test was skipped: what is tested nowhere else must not be passed over silently."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = terminal.stats.get("skipped", []) if terminal is not None else []
+    if terminal is not None and skipped and os.environ.get("CI"):
+        terminal.write_line("")
+        terminal.write_line(f"In CI no test may be skipped, and these were: {len(skipped)}.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def remove_images(session: pytest.Session) -> None:
     """Remove the images that the tests built, when all have ended: they are large, and every run would leave new ones.
 
     Whose they are their labels tell: other runs, and the developer, use the engine meanwhile. The steps below stay:

@@ -87,6 +87,14 @@ def build(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", envvar="ENVCAP_NO_CACHE", help="Build every step again.")
     ] = False,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            envvar="ENVCAP_PLATFORM",
+            help="Build only if the lock is for this, such as linux/amd64: a lock is for one.",
+        ),
+    ] = None,
     link_scripts: Annotated[
         bool,
         typer.Option(
@@ -124,6 +132,7 @@ def build(
             push=push,
             output=output,
             use_cache=not no_cache,
+            platform=platform,
             link_scripts=link_scripts,
             frozen_code=frozen_code,
             strict=strict,

@@ -32,7 +32,24 @@ ENGINES: Mapping[str, Callable[[Path], Engine]] = {
     "podman": _open_podman,
     "venv": _open_venv,
 }
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CONTAINERS = ("docker", "podman")  # those that have images
+
+
+def require_asked_platform(asked: str | None, platform: str) -> None:
+    """Raise NotRunError for a platform that a lock is not for: its packages are files of one processor."""
+    if asked is None or _same_platform(asked) == platform:
+        return
+    raise NotRunError(
+        f"The lock is for `{platform}`, and `{asked}` was asked for: its packages are for one processor only.",
+        hint="Freeze on a machine of that kind, where the evaluation shows what it computes.",
+    )
+
+
+def _same_platform(asked: str) -> str:
+    """Give a platform as images name it: `amd64` and `linux/x86_64` are `linux/amd64`."""
+    name = asked.lower().rpartition("linux/")[2]
+    return f"linux/{_ARCHITECTURES.get(name, name)}"
 
 
 def require_platform(engine: Engine, platform: str) -> None:

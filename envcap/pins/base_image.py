@@ -28,6 +28,7 @@ _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "ppc64le": "lin
 # Of a conda environment the image takes only pip and the program that installs conda's archives; the latter needs 3.10.
 _OLDEST_INSTALLING = (3, 10)
 _INSTALLING = "3.11"
+_FREE_THREADED = re.compile(r"cpython-[0-9]+t\b")  # the ABI of a Python without a global lock (PEP 703)
 _SECONDS = 30  # for one question to an engine or a registry
 # What a registry may answer with (OCI image specification; Docker image manifest version 2, schema 2).
 INDEX_TYPES = (
@@ -58,6 +59,8 @@ def resolve_base(facts: Facts, *, explicit: str | None, offline: bool = False) -
         return _resolve_explicit(explicit, kind, offline=offline), []
     failures: list[str] = []
     candidates = candidate_references(facts)
+    if facts.interpreter.kind != "conda" and _FREE_THREADED.match(facts.interpreter.abi):
+        return Base(reference=candidates[0], platform=kind), [_no_free_threaded(facts.interpreter.version)]
     for reference in candidates:
         base, why = resolve_image(reference, kind, offline=offline)
         if base is not None:
@@ -70,6 +73,15 @@ def resolve_base(facts: Facts, *, explicit: str | None, offline: bool = False) -
         consequence="no image can be built from this lock; freeze with an engine running, or with `--base`",
     )
     return Base(reference=candidates[0], platform=kind), [gap]
+
+
+def _no_free_threaded(version: str) -> Gap:
+    return Gap(
+        where="base",
+        subject=f"python {version}",
+        reason="it is a free-threaded build, and the official images hold none",
+        consequence="no image can be built from this lock; freeze with `--base` and an image whose `python3` is one",
+    )
 
 
 def platform_of(system: System) -> str:

@@ -15,14 +15,14 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from envcap.errors import EnvcapError, FileRefusedError
+from envcap.errors import FileRefusedError, NotRunError, RefusedError
 from envcap.model.facts import CondaRecord, Facts
 from envcap.model.gap import Gap
 from envcap.model.lock import CondaPackage, CondaPrefix
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
-from envcap.pins.conda_files import check_conda_files, keep_edits
-from envcap.pins.conda_gaps import conda_gap, file_gaps, prefix_gaps, script_gaps
+from envcap.pins.conda_files import Contradictions, check_conda_files, keep_edits
+from envcap.pins.conda_gaps import conda_gap, file_gaps, prefix_gaps, require_usable, script_gaps
 from envcap.pins.conda_installer import pin_installer
 from envcap.pins.conda_machine import virtual_packages
 from envcap.pins.configuration import Configuration
@@ -46,7 +46,8 @@ class CondaPinned(Data, frozen=True, kw_only=True):
 
     facts: Facts
     packages: list[CondaPackage] = []
-    prefix: CondaPrefix | None = None
+    prefix: CondaPrefix | None = None  # without the archive of edited files, which `with_edits` adds
+    changed: Contradictions = Contradictions()
     gaps: list[Gap] = []
 
 
@@ -59,13 +60,14 @@ def pin_conda(facts: Facts, *, configuration: Configuration, store: Store, cache
     """Give a package for every record of conda-meta whose archive can be had, and a Gap wherever a word is due.
 
     Distributions of the others, and those that pip put over conda's, are left to the ordinary pins. Raises NotRunError
-    when an index cannot be read.
+    when an index or a channel cannot be read, and for an environment that no image can have.
     """
     from envcap.pins.session import open_session
 
     conda = facts.conda
     if conda is None or facts.interpreter.kind != "conda":
         return CondaPinned(facts=_without_owners(facts, keep=set()))
+    require_usable(facts.prefix, conda.records)
     tell(Progress(kind="step", text=f"pinning {len(conda.records)} conda packages"))
     with open_session(configuration) as session:
         parts = _pin_each(conda.records, store=store, cache=cache, session=session, tell=tell)
@@ -80,7 +82,6 @@ def pin_conda(facts: Facts, *, configuration: Configuration, store: Store, cache
         tool=conda.tool,
         virtual_packages=virtual_packages(facts),
         installer=installer,
-        edits=keep_edits(Path(facts.prefix), found, store),
     )
     gaps = [
         *(part.gap for part in parts if part.gap is not None),
@@ -89,7 +90,15 @@ def pin_conda(facts: Facts, *, configuration: Configuration, store: Store, cache
         *prefix_gaps(facts.prefix),
         *installer_gaps,
     ]
-    return CondaPinned(facts=facts, packages=packages, prefix=prefix, gaps=gaps)
+    return CondaPinned(facts=facts, packages=packages, prefix=prefix, changed=found, gaps=gaps)
+
+
+def with_edits(pinned: CondaPinned, unowned: Sequence[str], *, store: Store) -> CondaPrefix | None:
+    """Give the prefix with the files kept that were changed, and those that no package owns and the runs used."""
+    if pinned.prefix is None:
+        return None
+    edits = keep_edits(Path(pinned.facts.prefix), pinned.changed, store, unowned=unowned)
+    return msgspec.structs.replace(pinned.prefix, edits=edits)
 
 
 def _without_owners(facts: Facts, *, keep: set[str], replaced: Sequence[str] = ()) -> Facts:
@@ -144,8 +153,10 @@ def _from_archive(
         source = Source(url=secret, name=name, what=f"`{record.name}`", sha256=record.sha256, size=record.size)
         try:
             path = download(source, session=session, cache=cache).path
-        except (FileRefusedError, EnvcapError) as error:
+        except (FileRefusedError, RefusedError) as error:
             return _One(gap=conda_gap(record, f"its archive cannot be had: {redact_text(error.message)}", _LOST))
+        except NotRunError as error:
+            raise _unreachable(record, error) from error
         if not _is_as_stated(path, record):
             return _One(gap=conda_gap(record, "its channel now has another archive under its name", _LOST))
     if path is None:
@@ -164,6 +175,15 @@ def _from_archive(
         return _One(package=package)
     reason = "its record states no digest, so the archive of its name on this machine was taken"
     return _One(package=package, gap=conda_gap(record, reason, "nobody can show that it is what was installed"))
+
+
+def _unreachable(record: CondaRecord, error: NotRunError) -> NotRunError:
+    """Give the error for a channel that does not answer: an image without the package would seldom work."""
+    return NotRunError(
+        f"The archive of the conda package `{record.name}` cannot be had: {redact_text(error.message)}",
+        hint="Freeze where its channel can be reached, with the login that it asks for; or let conda keep the archive "
+        "here: `conda install --download-only --force-reinstall` brings it into the folder `pkgs`.",
+    )
 
 
 def archive_name(record: CondaRecord) -> str:

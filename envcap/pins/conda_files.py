@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import msgspec
 from packaging.utils import canonicalize_name
 
-from envcap.model.facts import Facts
+from envcap.model.facts import CondaRecord, Facts
 from envcap.model.layout import CONDA_EDITS
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
@@ -54,6 +54,7 @@ class _Paths(msgspec.Struct):
 
 class _Record(msgspec.Struct):
     paths_data: _Paths | None = None
+    files: list[str] = []
 
 
 class _Claim(Data, frozen=True, kw_only=True):
@@ -90,12 +91,25 @@ def check_conda_files(facts: Facts, *, tell: Tell) -> Contradictions:
     return _sorted_out(facts, wrong, found)
 
 
-def _claims(package: str, record: Path) -> Iterator[_Claim]:
-    """Give what a record states of its files. A record of another shape states nothing."""
+def files_of_records(records: Sequence[CondaRecord]) -> set[str]:
+    """Give every path below the prefix that a record names as its package's, whatever is there now."""
+    found: set[str] = set()
+    for record in records:
+        read = _read_record(Path(record.record))
+        found.update(read.files, (entry.path for entry in read.paths_data.paths) if read.paths_data else ())
+    return found
+
+
+def _read_record(record: Path) -> _Record:
+    """Read what a record states of its files. One of another shape states nothing."""
     try:
-        paths = msgspec.json.decode(record.read_bytes(), type=_Record).paths_data
+        return msgspec.json.decode(record.read_bytes(), type=_Record)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return
+        return _Record()
+
+
+def _claims(package: str, record: Path) -> Iterator[_Claim]:
+    paths = _read_record(record).paths_data
     for entry in paths.paths if paths is not None else []:
         digest = entry.sha256_in_prefix or (None if entry.prefix_placeholder else entry.sha256)
         pure = PurePosixPath(entry.path)
@@ -152,9 +166,13 @@ def _files_of(info: Path, real: str) -> Iterator[str]:
         yield os.path.relpath(os.path.realpath(info.parent / path), real)
 
 
-def keep_edits(prefix: Path, found: Contradictions, store: Store) -> str | None:
-    """Put the changed files into one deterministic archive in the store; give its sha256, None without any."""
-    paths = sorted({path for paths in found.edited.values() for path in paths})
+def keep_edits(prefix: Path, found: Contradictions, store: Store, *, unowned: Sequence[str] = ()) -> str | None:
+    """Put the changed files, and others that no package owns, into one deterministic archive in the store.
+
+    Gives its sha256, None without any.
+    """
+    paths = sorted({*unowned, *(path for paths in found.edited.values() for path in paths)})
+    paths = [path for path in paths if (prefix / path).is_file()]  # the runs may have taken one away
     if not paths:
         return None
     with store.receive(CONDA_EDITS) as incoming:

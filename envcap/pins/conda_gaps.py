@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from envcap.errors import NotRunError
 from envcap.model.facts import Conda, CondaRecord, Facts
 from envcap.model.gap import Gap
 from envcap.pins.conda_files import Contradictions
+from envcap.trust.conda import is_usable_prefix
 
 _EMPTIED = "/tmp"  # noqa: S108  (a fresh file system in the container while the evaluation runs)
 
@@ -23,6 +25,26 @@ def activation_gaps(facts: Facts, *, recorded: Sequence[str]) -> list[Gap]:
         for name in variables
         if name not in recorded
     ]
+
+
+def require_usable(prefix: str, records: Sequence[CondaRecord]) -> None:
+    """Raise NotRunError for a folder that no image can have packages in, and for two records of one package."""
+    if not is_usable_prefix(prefix):
+        raise NotRunError(
+            f"The conda environment is in `{prefix}`, where an image has files of its own.",
+            hint="Make it anew in a folder of its own, such as `/opt/NAME`: `conda create --prefix /opt/NAME --clone "
+            f"{prefix}`; then freeze that one with `--prefix`.",
+        )
+    seen: dict[str, CondaRecord] = {}
+    for record in records:
+        other = seen.setdefault(record.name, record)
+        if other is not record:
+            names = " and ".join(f"`{PurePosixPath(one.record).name}`" for one in (other, record))
+            raise NotRunError(
+                f"The conda environment has two records of the package `{record.name}`: {names} in `conda-meta`.",
+                hint="An installation broke off. `conda install --force-reinstall` mends it, or remove the record of "
+                "the version that is not there.",
+            )
 
 
 def script_gaps(conda: Conda) -> list[Gap]:

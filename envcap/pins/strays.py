@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
+from envcap.pins.conda_files import files_of_records
 from envcap.pins.debian import InstalledByDpkg
 from envcap.pins.listing import list_files
 from envcap.regular import LARGEST_METADATA, read_regular
@@ -28,6 +29,7 @@ def stray_gaps(facts: Facts, *, claimed: Set[Path], carried_roots: Set[Path]) ->
     """
     dpkg = InstalledByDpkg()
     own = Path(__file__).parents[2]  # envcap's, which the user may have put on PYTHONPATH to start it from its source
+    claimed = {*claimed, *_of_conda(facts)}
     gaps = []
     for folder in dict.fromkeys(Path(path) for path in facts.paths):
         if folder in carried_roots:
@@ -47,6 +49,15 @@ def stray_gaps(facts: Facts, *, claimed: Set[Path], carried_roots: Set[Path]) ->
                 )
             )
     return gaps
+
+
+def _of_conda(facts: Facts) -> Iterator[Path]:
+    """Give what conda's packages have in site directories: many have modules and no metadata for Python."""
+    if facts.conda is None or facts.interpreter.kind != "conda":
+        return
+    found = (path.partition("/site-packages/") for path in files_of_records(facts.conda.records))
+    for folder, name in {(folder, below.partition("/")[0]) for folder, _, below in found if below}:
+        yield Path(facts.prefix, folder, "site-packages", name)
 
 
 def _is_standard(folder: Path) -> bool:

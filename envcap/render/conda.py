@@ -5,13 +5,47 @@ from pathlib import Path, PurePosixPath
 
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import ContextFile
-from envcap.model.layout import CONDA_EDITS
+from envcap.model.layout import CONDA_EDITS, EPOCH
 from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
+from envcap.render.layers import installation_of
 from envcap.render.quoting import exec_form, quote_value
 from envcap.trust.conda import is_usable_prefix
 
 PROGRAM = "install_archives.py"
 _ROOT = "/out"  # in the stage: below it is what the image gets
+# Makes the byte code of each module that has none yet, which are those of pip's packages. It runs on Python 3.6 and
+# newer, as an argument: a file would stay in the image. Each folder is a process of its own, since what another file
+# has loaded changes how one is written; and everything made gets one time.
+_COMPILE = f"""
+import importlib.util, os, py_compile, sys, sysconfig, warnings
+warnings.simplefilter('ignore')
+how = {{'invalidation_mode': py_compile.PycInvalidationMode.UNCHECKED_HASH}} if sys.version_info >= (3, 7) else {{}}
+def compile_folder(folder, sources):
+    for source, target in sources:
+        try:
+            py_compile.compile(source, target, doraise=True, **how)
+        except Exception:
+            continue
+        os.utime(target, ({EPOCH}, {EPOCH}))
+        made.add(os.path.dirname(target))
+        made.add(folder)
+    for path in made:
+        os.utime(path, ({EPOCH}, {EPOCH}))
+made, running = set(), 0
+for folder, folders, files in os.walk(sysconfig.get_paths()['purelib']):
+    sources = [os.path.join(folder, name) for name in sorted(files) if name.endswith('.py')]
+    pairs = [(source, importlib.util.cache_from_source(source, optimization='')) for source in sources]
+    missing = [pair for pair in pairs if not os.path.exists(pair[1])]
+    if missing and running == len(os.sched_getaffinity(0)):
+        os.wait()
+        running -= 1
+    if missing and not os.fork():
+        compile_folder(folder, missing)
+        os._exit(0)
+    running += bool(missing)
+for _ in range(running):
+    os.wait()
+"""
 _EMPTIED = PurePosixPath("/tmp")  # noqa: S108  (a fresh file system in the container while the evaluation runs)
 
 
@@ -24,12 +58,13 @@ def conda_files(lock: Lock, *, link_scripts: bool) -> list[ContextFile]:
     if prefix is None:
         return []
     installer = _require_installable(prefix)
+    series = installation_of(lock).series
     program = Path(__file__).with_name(PROGRAM).read_bytes()
     plan = {
         "prefix": prefix.path,
         "root": _ROOT,
         "link_scripts": link_scripts,
-        "packages": [_entry(package) for package in lock.conda],
+        "packages": [_entry(package, series) for package in lock.conda],
         "replaced": [package.name for package in lock.packages],
     }
     requirement = f"./{installer.name} --hash=sha256:{installer.sha256}\n"
@@ -59,7 +94,8 @@ def _require_installable(prefix: CondaPrefix) -> Wheel:
     return prefix.installer
 
 
-def _entry(package: CondaPackage) -> dict[str, object]:
+def _entry(package: CondaPackage, series: str) -> dict[str, object]:
+    threaded = package.name == "python" and series.endswith("t")
     return {
         "name": package.name,
         "version": package.version,
@@ -76,6 +112,8 @@ def _entry(package: CondaPackage) -> dict[str, object]:
         "requested": package.requested,
         "depends": package.depends,
         "constrains": package.constrains,
+        # Where packages for every Python go, if that is no usual place (CEP 17): of a Python without a global lock.
+        "site": f"lib/{series}/site-packages" if threaded else None,
     }
 
 
@@ -88,4 +126,8 @@ def conda_values(lock: Lock) -> dict[str, object]:
         "copied": exec_form([f"{_ROOT}/", "/"]),
         "edits": exec_form([CONDA_EDITS, "/context/edits/"]) if prefix is not None and prefix.edits is not None else "",
         "programs": quote_value(f"{path}/bin")[1:-1],
+        # The order of what is in a set of names is part of byte code before Python 3.11.
+        "compile": exec_form(
+            ["env", "-i", "PYTHONHASHSEED=0", "LC_ALL=C.UTF-8", f"{path}/bin/python", "-s", "-S", "-B", "-c", _COMPILE]
+        ),
     }

@@ -6,6 +6,7 @@ does not check files that it is given by path.
 
 import asyncio
 import csv
+import glob
 import hashlib
 import json
 import os
@@ -54,6 +55,7 @@ def record_of(entry: dict[str, Any], path: Path) -> RepoDataRecord:
         sha256=bytes.fromhex(entry["sha256"]),
         md5=bytes.fromhex(entry["md5"]) if entry["md5"] else None,
         size=entry["size"],
+        python_site_packages_path=entry["site"],
     )
     return RepoDataRecord(record, entry["file"], path.as_uri(), entry["channel"])
 
@@ -72,18 +74,44 @@ def tidy(prefix: Path, entries: list[dict[str, Any]]) -> None:
 
 
 def take_out(prefix: Path, names: list[str]) -> None:
-    """Remove the distributions that pip's packages take the place of, as pip would: by their RECORD (PEP 376)."""
-    for information in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info")):
-        name = re.sub(r"[-_.]+", "-", information.stem.rpartition("-")[0]).lower()
-        record = information / "RECORD"
-        if name not in names or not record.is_file():
-            continue
-        with record.open(newline="", encoding="utf-8") as rows:
-            files = [Path(os.path.normpath(information.parent / row[0])) for row in csv.reader(rows) if row]
-        for file in files:
-            if prefix in file.parents:
-                file.unlink(missing_ok=True)
-        shutil.rmtree(information)
+    """Remove the distributions that pip's packages take the place of, as pip would: by their lists of files."""
+    for site in sorted(prefix.glob("lib/python3*/site-packages")):
+        for information in sorted([*site.glob("*.dist-info"), *site.glob("*.egg-info")]):
+            name = re.sub(r"[-_.]+", "-", information.stem.partition("-")[0]).lower()
+            files = files_of(information) if name in names else None
+            if files is None:
+                continue
+            for file in files:
+                if prefix in file.parents and not file.is_dir():
+                    file.unlink(missing_ok=True)
+                    for made in file.parent.glob(f"__pycache__/{glob.escape(file.stem)}.*.pyc"):
+                        made.unlink()
+            if information.is_dir():
+                shutil.rmtree(information)
+            else:
+                information.unlink()
+
+
+def files_of(information: Path) -> list[Path] | None:
+    """Give the files of a distribution that pip would remove, None where it would remove nothing of it.
+
+    Source: PEP 376 for RECORD; pip's `UninstallPathSet.from_dist` for what setuptools and distutils leave.
+    """
+    site = information.parent
+    if (information / "RECORD").is_file():
+        with (information / "RECORD").open(newline="", encoding="utf-8") as rows:
+            return [Path(os.path.normpath(site / row[0])) for row in csv.reader(rows) if row]
+    if (information / "installed-files.txt").is_file():
+        lines = (information / "installed-files.txt").read_text(encoding="utf-8").splitlines()
+        return [Path(os.path.normpath(information / line)) for line in lines if line]
+    if information.suffix == ".dist-info":
+        return None
+    if not (information / "top_level.txt").is_file():
+        return []  # the metadata alone, which pip leaves in place only where it installs nothing
+    found: list[Path] = []
+    for top in (information / "top_level.txt").read_text(encoding="utf-8").split():
+        found += [site / f"{top}.py", *site.glob(f"{glob.escape(top)}.*.so"), *(site / top).rglob("*")]
+    return found
 
 
 def put_back(edits: Path, prefix: Path) -> None:

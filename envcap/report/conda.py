@@ -26,7 +26,7 @@ def describe_explicit(lock: Lock) -> str:
     """Give the list for `conda create --file`, each archive with its sha256, which conda checks since 24.9.
 
     Packages that no channel serves are named in the store beside the lock, and pip's are only counted: the format has
-    no place for them. Source: conda's documentation, "Building identical conda environments".
+    no place for them. Source: CEP 23, "Text spec input files"; pixi's reader wants the name of the digest too.
     """
     require_conda(lock)
     lines = [
@@ -37,7 +37,7 @@ def describe_explicit(lock: Lock) -> str:
     if lock.packages:
         lines.append(f"# The {len(lock.packages)} packages of pip are not here: `envcap export --format requirements`.")
     lines.append("@EXPLICIT")
-    lines += [f"{package.url or f'./{package.path}'}#{package.sha256}" for package in _in_order(lock.conda)]
+    lines += [f"{package.url or f'./{package.path}'}#sha256:{package.sha256}" for package in _in_order(lock.conda)]
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ _ENVIRONMENT = "default"
 def describe_conda_lock(lock: Lock) -> str:
     """Give a conda-lock.yml through the models of conda-lock 4, without its solver.
 
-    Raises NotRunError without the extra, and where a package has no md5 or no address: the format demands both.
+    Raises NotRunError without the extra, and where a package has no md5 or no address: the format demands them.
     """
     require_conda(lock)
     try:
@@ -32,6 +32,7 @@ def describe_conda_lock(lock: Lock) -> str:
             f"conda-lock wants an address and an md5 of every package; `{unfit[0]}` lacks one of them.",
             hint="`envcap export --format conda-explicit` needs neither.",
         )
+    _require_addresses(lock, "conda-lock.yml")
     platform = conda_platform(lock)
     packages = [
         LockedDependency(
@@ -54,12 +55,11 @@ def describe_conda_lock(lock: Lock) -> str:
             manager="pip",
             platform=platform,
             dependencies=dict.fromkeys(package.dependencies, "*"),
-            url=package.wheel.url,
+            url=package.wheel.url or "",
             hash=HashModel(sha256=package.wheel.sha256),
             categories={"main"},
         )
         for package in lock.packages
-        if package.wheel.url is not None
     ]
     meta = LockMeta(
         content_hash={platform: _content_hash(lock)},
@@ -75,7 +75,7 @@ def describe_conda_lock(lock: Lock) -> str:
 
 
 def describe_pixi_lock(lock: Lock) -> str:
-    """Give a pixi.lock as py-rattler writes it. Raises NotRunError without the extra, and for archives without address.
+    """Give a pixi.lock as py-rattler writes it. Raises NotRunError without the extra, and where a file has no address.
 
     py-rattler takes no digests of wheels: they are put in where pixi has them, and nothing else is touched.
     """
@@ -90,6 +90,7 @@ def describe_pixi_lock(lock: Lock) -> str:
             f"pixi.lock wants the address of every archive; that of `{unfit[0]}` is only beside the lock.",
             hint="`envcap export --format conda-explicit` can name it.",
         )
+    _require_addresses(lock, "pixi.lock")
     virtual = lock.conda_prefix.virtual_packages if lock.conda_prefix is not None else []
     platform = LockPlatform(conda_platform(lock), virtual_packages=virtual)
     file = LockFile([platform])
@@ -110,17 +111,26 @@ def describe_pixi_lock(lock: Lock) -> str:
         )
         located = RepoDataRecord(record, package.file, package.url or "", package.channel)
         file.add_conda_package(_ENVIRONMENT, platform, located)
-    served = [package for package in lock.packages if package.wheel.url is not None]
-    for one in served:
+    for one in lock.packages:
         file.add_pypi_package(_ENVIRONMENT, platform, one.name, one.version, one.wheel.url or "")
     with tempfile.TemporaryDirectory(prefix="envcap-export-") as folder:
         path = Path(folder, "pixi.lock")
         file.to_path(path)
         text = path.read_text(encoding="utf-8")
-    for one in served:
+    for one in lock.packages:
         block = rf"(?m)^(- pypi: {re.escape(one.wheel.url or '')}\n  name: .*\n  version: .*\n)"
         text = re.sub(block, rf"\g<1>  sha256: '{one.wheel.sha256}'\n", text)
     return text
+
+
+def _require_addresses(lock: Lock, form: str) -> None:
+    """Raise NotRunError for a wheel that is only beside the lock: whoever installs the file would lack it."""
+    unfit = [package.name for package in lock.packages if package.wheel.url is None]
+    if unfit:
+        raise NotRunError(
+            f"{form} wants the address of every wheel; that of `{unfit[0]}` is only beside the lock.",
+            hint="`envcap export --format conda-explicit` writes conda's packages, and `--format requirements` pip's.",
+        )
 
 
 def _channels(lock: Lock) -> list[str]:

@@ -29,6 +29,9 @@ _TOOLS = {"conda", "mamba", "micromamba", "pixi", "unknown"}
 _NOARCH = {None, "python", "generic"}
 # Folders that hold the base image's own files or the container's: packages among them would replace those.
 _TAKEN = "bin boot dev etc lib lib32 lib64 libx32 proc run sbin sys usr"
+# The same below /usr/local (Filesystem Hierarchy Standard, section 4.9), where conda often has a folder beside them.
+_LOCAL = PurePosixPath("/usr/local")
+_TAKEN_LOCAL = "bin etc games include lib lib32 lib64 libexec libx32 man sbin share src"
 _TAKEN_WHOLE = {"/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/work"}  # noqa: S108
 
 
@@ -52,6 +55,8 @@ def is_usable_prefix(path: str) -> bool:
     if not pure.is_absolute() or str(pure) != path or ".." in pure.parts or len(pure.parts) < 2:
         return False
     plain = not has_control_characters(path) and path not in _TAKEN_WHOLE and not path.startswith("//")
+    if _LOCAL in pure.parents:
+        return plain and pure.parts[3] not in _TAKEN_LOCAL.split()
     return plain and pure.parts[1] not in _TAKEN.split()
 
 

@@ -2,7 +2,7 @@
 # Freeze, build and verify this example, in an environment of its own. `make demo` calls it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-envcap="$here/../../.venv/bin/envcap"
+envcap="${ENVCAP:-$here/../../.venv/bin/envcap}"
 environment="$here/.venv"
 
 # The environment that a researcher would have: made once, used again until its requirements change.

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
@@ -12,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -25,11 +25,14 @@ from rattler import BuildString, PackageRecord, RepoDataRecord, install
 from rattler.index import index_fs
 
 from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Wheel
+from tests.pythons import own, pythons
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLACEHOLDER = "/opt/" + "placehold_" * 20 + "end"  # as long as conda-build makes them: longer than any real prefix
-SERIES = "{}.{}".format(*sys.version_info[:2])
-VERSION = sys.version.split()[0]
+# What the channel has: another than the base image's, where this machine has one, and too old for what installs it.
+PYTHON = next((python for python in pythons() if python.minor >= (3, 8)), own())
+SERIES = "{}.{}".format(*PYTHON.minor)
+VERSION = PYTHON.version
 LEFT_OUT = {"site-packages", "test", "tests", "idlelib", "tkinter", "ensurepip", "lib2to3", "__pycache__", "turtledemo"}
 
 
@@ -71,6 +74,7 @@ class Channel:
     """A folder of archives, served over HTTP."""
 
     file = File
+    python = PYTHON
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -106,6 +110,20 @@ class Channel:
         made = Archive(path, index, hashlib.sha256(content).hexdigest(), hashlib.md5(content).hexdigest())  # noqa: S324
         self.archives[name] = made
         return made
+
+    def add_extension(self, scratch: Path) -> None:
+        """Add the compiled package `msgspec` for the channel's interpreter, made of its wheel."""
+        words = ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+        words += ["--python-version", SERIES, "--dest", str(scratch), "msgspec"]
+        subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+        (wheel,) = scratch.glob("msgspec-*.whl")
+        with zipfile.ZipFile(wheel) as members:
+            names = [name for name in members.namelist() if not name.endswith("/")]
+            files = {f"lib/python{SERIES}/site-packages/{name}": File(members.read(name)) for name in names}
+            info = next(name.rpartition("/")[0] for name in files if name.endswith("/METADATA"))
+        files[f"{info}/INSTALLER"] = File(b"conda")
+        version = wheel.name.split("-")[1]
+        self.add("msgspec", version, files, build=f"py{SERIES.replace('.', '')}_0", depends=["python"])
 
     def install(self, prefix: Path, *, cache: Path, names: list[str] | None = None) -> None:
         records = [
@@ -168,8 +186,8 @@ def metadata(name: str, version: str, files: Mapping[str, File], *, site: str = 
 
 
 def interpreter_files() -> tuple[dict[str, File], dict[str, str]]:
-    """Give this machine's CPython as a package would hold it: without tests, packages and byte code."""
-    base = Path(sys.base_prefix)
+    """Give a CPython of this machine as a package would hold it: without tests, packages and byte code."""
+    base = PYTHON.path.resolve().parents[1]
     library = base / "lib" / f"python{SERIES}"
     sources = [
         path for path in library.rglob("*") if path.is_file() and not LEFT_OUT & {*path.relative_to(library).parts}
@@ -188,17 +206,6 @@ def _movable(content: bytes, base: Path) -> bytes:
         return content
     fixed, own = f"{base}/lib".encode() + b"\0", b"$ORIGIN/../lib"
     return content.replace(fixed, own.ljust(len(fixed) - 1, b"\0") + b"\0") if len(own) < len(fixed) else content
-
-
-def extension_files() -> dict[str, File]:
-    """Give the compiled package `msgspec` of the environment that the tests run in."""
-    distribution = importlib.metadata.distribution("msgspec")
-    site = f"lib/python{SERIES}/site-packages"
-    return {
-        f"{site}/{path.as_posix()}": File(b"conda" if path.name == "INSTALLER" else Path(path.locate()).read_bytes())
-        for path in distribution.files or []
-        if path.suffix != ".pyc" and ".." not in path.parts and Path(path.locate()).is_file()
-    }
 
 
 def _quiet(*arguments: Any) -> None:
@@ -259,12 +266,10 @@ def add_small_packages(channel: Channel) -> None:
 
 @pytest.fixture
 def whole_channel(tmp_path: Path, serve: Callable[[Path], str]) -> Channel:
-    """Give a channel with a real interpreter and a compiled package as well."""
+    """Give a channel with a real interpreter as well."""
     channel = Channel(tmp_path / "channel")
     files, links = interpreter_files()
     channel.add("python", VERSION, files, links=links, build="0_cpython")
-    version = importlib.metadata.version("msgspec")
-    channel.add("msgspec", version, extension_files(), build=f"py{SERIES.replace('.', '')}_0", depends=["python"])
     add_small_packages(channel)
     asyncio.run(index_fs(channel.folder))
     channel.address = serve(channel.folder)

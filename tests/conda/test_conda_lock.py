@@ -21,7 +21,7 @@ from envcap.export import FORMATS
 from envcap.model.facts import Conda, CondaRecord, Distribution, Facts
 from envcap.model.image import ContextFile
 from envcap.model.lock import Lock
-from envcap.pins.base_image import candidate_references
+from envcap.pins.base_image import candidate_references, resolve_base
 from envcap.render.context import image_environment, render
 from envcap.report.text import describe_freeze
 from envcap.trust.conda import complaints_about_conda, is_usable_prefix
@@ -130,7 +130,22 @@ def test_a_hostile_package_is_refused(changes: dict[str, Any], conda_lock: Lock)
     "path",
     [
         *["", "/", "//", "env", "./env", "../env", "/opt/../etc", "/opt/./x", "/opt/x/", "/opt//x", "//opt/x"],
-        *["/usr", "/usr/local", "/etc/x", "/bin", "/lib/x", "/proc/1", "/dev/x", "/sys", "/run/x", "/sbin/x"],
+        *[
+            "/usr",
+            "/usr/local",
+            "/usr/local/lib",
+            "/usr/local/lib/x",
+            "/usr/share/x",
+            "/usr/local/../x",
+            "/etc/x",
+            "/bin",
+            "/lib/x",
+            "/proc/1",
+            "/dev/x",
+            "/sys",
+            "/run/x",
+            "/sbin/x",
+        ],
         *["/work", "/tmp", "/opt", "/home", "/root", "/var", "/opt/x\nRUN evil", "/opt/\x1b", "/opt/\ud800"],
     ],
 )
@@ -139,7 +154,10 @@ def test_a_hostile_prefix_is_refused(path: str, conda_lock: Lock) -> None:
         lockfile.dump(with_prefix(conda_lock, path=path))
 
 
-@pytest.mark.parametrize("path", ["/opt/conda", "/root/miniconda3/envs/a b", "/home/a/x/.pixi/envs/default", "/data/é"])
+@pytest.mark.parametrize(
+    "path",
+    ["/opt/conda", "/root/miniconda3/envs/a b", "/home/a/x/.pixi/envs/default", "/data/é", "/usr/local/miniconda3"],
+)
 def test_a_usual_prefix_is_taken(path: str) -> None:
     assert is_usable_prefix(path)
 
@@ -149,7 +167,8 @@ def test_a_prefix_that_is_taken_is_below_a_folder_of_its_own(path: str) -> None:
     if is_usable_prefix(path):
         assert path.startswith("/")
         assert not {"", ".", ".."} & {*path[1:].split("/")}
-        assert path.split("/")[1] not in {"usr", "etc", "proc", "bin", "lib", "dev", "sys"}
+        assert path.split("/")[1] != "usr" or path.startswith("/usr/local/")
+        assert path.split("/")[1] not in {"etc", "proc", "bin", "lib", "dev", "sys"}
         assert "\n" not in path
 
 
@@ -238,6 +257,20 @@ def test_the_base_can_run_what_installs_the_archives(version: str, image: str, c
     assert candidate_references(plain)[0] == f"python:{version}-slim-bookworm"
 
 
+def test_a_free_threaded_python_has_a_folder_of_its_own(conda_lock: Lock) -> None:
+    """The conda layer names it to the installer (CEP 17); below other environments no official image has such a one."""
+    threaded = replace(conda_lock.python, version="3.13.0", abi="cpython-313t-x86_64-linux-gnu")
+    plan = json.loads(files_of(replace(conda_lock, python=threaded))["conda.json"].content or b"")
+    assert [entry["site"] for entry in plan["packages"]] == ["lib/python3.13t/site-packages", None]
+    plain = json.loads(files_of(conda_lock)["conda.json"].content or b"")
+    assert [entry["site"] for entry in plain["packages"]] == [None, None]
+    seen = replace(facts(conda_lock), interpreter=replace(threaded, kind="venv"))
+    base, (gap,) = resolve_base(seen, explicit=None)
+    assert base.digest is None
+    assert "free-threaded" in gap.reason
+    assert "--base" in gap.consequence
+
+
 # What is exported
 
 
@@ -245,11 +278,33 @@ def served(lock: Lock) -> Lock:
     """Give the lock with every archive and wheel in a channel or an index."""
     url = "https://conda.example.org/main/noarch/shapes-1.2-pyh0_0.tar.bz2"
     shapes = replace(lock.conda[1], url=url, path=None, channel="https://conda.example.org/main")
-    return replace(lock, conda=[lock.conda[0], shapes])
+    beta = lock.packages[1]
+    wheel = replace(beta.wheel, path=None, url=f"https://files.example.org/b/{beta.wheel.name}")
+    return replace(lock, conda=[lock.conda[0], shapes], packages=[lock.packages[0], replace(beta, wheel=wheel)])
 
 
 def test_an_explicit_list(conda_lock: Lock, check_golden: Callable[[str, str], None]) -> None:
     check_golden("conda-explicit.txt", FORMATS["conda-explicit"](conda_lock))
+
+
+def test_readers_of_explicit_lists_read_it(conda_lock: Lock) -> None:
+    """Pixi's library takes each line for the archive that it is; what is beside the lock is named by its path."""
+    from rattler import MatchSpec
+
+    carried = [line for line in FORMATS["conda-explicit"](conda_lock).splitlines() if line.startswith("./")]
+    shapes = conda_lock.conda[1]
+    assert carried == [f"./.envcap/store/{shapes.sha256}/{shapes.file}#sha256:{shapes.sha256}"]
+    lock = served(conda_lock)
+    text = FORMATS["conda-explicit"](lock)
+    lines = [line for line in text.splitlines() if line and not line.startswith(("#", "@"))]
+    by_url = {package.url: package for package in lock.conda}
+    assert {line.partition("#")[0] for line in lines} == {*by_url}
+    for line in lines:
+        spec = MatchSpec.from_url(line)
+        package = by_url[line.partition("#")[0]]
+        assert spec.sha256 == bytes.fromhex(package.sha256)
+        assert f'"{package.name}"' in str(spec.name)
+    assert text.index("/python-3.11.7") < text.index("/shapes-1.2"), "what others depend on comes first"
 
 
 def test_an_environment_file_for_people(conda_lock: Lock, check_golden: Callable[[str, str], None]) -> None:
@@ -265,7 +320,7 @@ def test_conda_lock_reads_what_it_is_given(conda_lock: Lock, tmp_path: Path) -> 
     path.write_text(FORMATS["conda-lock"](lock))
     content = parse_conda_lock_file(path)
     found = {(one.manager, one.name): one for one in content.package}
-    assert sorted(found) == [("conda", "python"), ("conda", "shapes"), ("pip", "alpha")]
+    assert sorted(found) == [("conda", "python"), ("conda", "shapes"), ("pip", "alpha"), ("pip", "beta-tools")]
     python = found["conda", "python"]
     assert (python.url, python.hash.sha256, python.hash.md5) == (lock.conda[0].url, "3" * 64, "4" * 32)
     assert python.build == "hab00c5b_1_cpython"
@@ -284,7 +339,7 @@ def test_pixi_reads_what_it_is_given(conda_lock: Lock, tmp_path: Path) -> None:
     environment = LockFile.from_path(path).default_environment()
     assert environment is not None
     packages = [package for found in environment.packages_by_platform().values() for package in found]
-    assert sorted(package.name for package in packages) == ["alpha", "python", "shapes"]
+    assert sorted(package.name for package in packages) == ["alpha", "beta-tools", "python", "shapes"]
     alpha = next(package for package in packages if package.name == "alpha")
     assert alpha.hashes is not None
     assert alpha.hashes.sha256 == bytes.fromhex("1" * 64)
@@ -295,6 +350,9 @@ def test_what_a_format_cannot_hold_is_told(form: str, conda_lock: Lock) -> None:
     with pytest.raises(NotRunError, match="shapes") as failed:
         FORMATS[form](conda_lock)
     assert "conda-explicit" in failed.value.hint
+    with pytest.raises(NotRunError, match="beta-tools") as failed:
+        FORMATS[form](replace(served(conda_lock), packages=conda_lock.packages))
+    assert "--format requirements" in failed.value.hint
 
 
 @pytest.mark.parametrize("form", ["conda-lock", "pixi.lock", "conda-explicit", "environment.yml"])

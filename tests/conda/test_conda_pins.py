@@ -13,15 +13,18 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from envcap.errors import RefusedError
+from envcap.errors import NotRunError, RefusedError
 from envcap.model.facts import Conda, Distribution, Facts
 from envcap.model.lock import CondaPackage, Package
+from envcap.model.observed import Observed
 from envcap.model.progress import say_nothing
-from envcap.pins.conda import CondaPinned, pin_conda
-from envcap.pins.conda_gaps import activation_gaps
+from envcap.pins.conda import CondaPinned, pin_conda, with_edits
+from envcap.pins.conda_gaps import activation_gaps, require_usable
 from envcap.pins.configuration import Configuration, place
 from envcap.pins.download import fetch
+from envcap.pins.leftovers import find_leftovers
 from envcap.pins.session import open_session
+from envcap.pins.strays import stray_gaps
 from envcap.probe.handover import probe_host
 from envcap.probe.target.conda import describe_conda
 from envcap.probe.target.gaps import Gaps
@@ -73,6 +76,14 @@ class Setting(NamedTuple):
         )
         return pin_conda(facts, configuration=self.configuration, store=self.store, cache=self.cache, tell=say_nothing)
 
+    def kept(self, pinned: CondaPinned, *unowned: str) -> list[str]:
+        """List what is in the archive of changed files."""
+        prefix = with_edits(pinned, unowned, store=self.store)
+        if prefix is None or prefix.edits is None:
+            return []
+        with tarfile.open(self.store.path(prefix.edits, "conda-edits.tar")) as archive:
+            return archive.getnames()
+
 
 @pytest.fixture
 def setting(small_channel: Any, tmp_path: Path) -> Setting:
@@ -105,8 +116,8 @@ def test_every_record_becomes_an_archive(setting: Setting) -> None:
     assert (shapes.depends, shapes.constrains) == (["python >=3.10", "places"], ["numpy >=9"])
     assert {gap.subject for gap in pinned.gaps} <= {str(setting.prefix)}, "only that it is below /tmp"
     assert {one.conda for one in pinned.facts.distributions} == {"shapes", "six"}
+    assert setting.kept(pinned) == []
     assert pinned.prefix is not None
-    assert pinned.prefix.edits is None
     assert pinned.prefix.installer is not None
     assert pinned.prefix.installer.sha256 == hashlib.sha256(b"wheel").hexdigest()
     assert {text.split("=")[0] for text in pinned.prefix.virtual_packages} >= {"__unix", "__linux", "__glibc"}
@@ -124,14 +135,8 @@ def test_edited_files_are_found_and_carried(setting: Setting) -> None:
         ("places", "missing", "`lib/places.bin`"),
         ("shapes", "edited after the installation", f"`{module}`"),
     }
-    assert pinned.prefix is not None
-    assert pinned.prefix.edits is not None
-    with tarfile.open(setting.store.path(pinned.prefix.edits, "conda-edits.tar")) as archive:
-        assert sorted(archive.getnames()) == [
-            (setting.site / "shapes.py").relative_to(setting.prefix).as_posix(),
-            "share/places/where.txt",
-        ]
-    assert setting.pin().prefix == pinned.prefix
+    assert setting.kept(pinned) == [module, "share/places/where.txt"]
+    assert with_edits(setting.pin(), [], store=setting.store) == with_edits(pinned, [], store=setting.store)
 
 
 def test_what_pip_put_over_condas_is_pips(setting: Setting) -> None:
@@ -148,8 +153,7 @@ def test_what_pip_put_over_condas_is_pips(setting: Setting) -> None:
     pinned = setting.pin()
     assert {one.conda for one in pinned.facts.distributions} == {None}
     assert {gap.subject for gap in pinned.gaps} <= {str(setting.prefix)}
-    assert pinned.prefix is not None
-    assert pinned.prefix.edits is None
+    assert setting.kept(pinned) == []
 
 
 def test_a_token_never_reaches_the_lock(setting: Setting, serve: Callable[[Path], str], tmp_path: Path) -> None:
@@ -216,6 +220,72 @@ def test_scripts_and_variables_are_gaps(setting: Setting) -> None:
     assert [gap.subject for gap in activation_gaps(pinned.facts, recorded=["KNOWN"])] == ["OTHER"]
 
 
+def laid(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("made by hand\n")
+
+
+def test_files_that_no_package_owns(setting: Setting, tmp_path: Path) -> None:
+    """What the runs read is carried; conda's own files and other environments are no matter of this one."""
+    used = ["share/corpus/words.txt", "etc/credentials.json", "etc/written.txt"]
+    others = ["share/unused.txt", "etc/conda/activate.d/mine.sh", "etc/conda/deactivate.d/mine.sh"]
+    laid(setting.prefix, *used, *others, "envs/other/conda-meta/history", "pkgs/x", "x/pyvenv.cfg", "x/y")
+    pinned = setting.pin()
+    read = [str(setting.prefix / path) for path in [*used, "share/places/where.txt"]]
+    observed = Observed(read=read, written=[str(setting.prefix / "etc/written.txt")])
+    left = find_leftovers(pinned.facts, observed, project=tmp_path / "project")
+    assert left.carried == ["share/corpus/words.txt"]
+    assert setting.kept(pinned, *left.carried) == ["share/corpus/words.txt"]
+    script, rest = left.gaps
+    assert (script.subject, script.reason.partition(" runs it")[1]) == ("etc/conda/activate.d/mine.sh", " runs it")
+    assert "3 files (`etc/credentials.json`, `share/corpus/words.txt`, `share/unused.txt`)" in rest.reason
+    assert "1 file (`share/corpus/words.txt`), and not the others" in rest.consequence
+    venv = replace(pinned.facts, interpreter=replace(pinned.facts.interpreter, kind="venv"))
+    (gap,) = find_leftovers(venv, observed, project=tmp_path / "project").gaps
+    assert gap.where == "packages"
+    assert "used 2 files (`etc/credentials.json`, `share/corpus/words.txt`)" in gap.reason
+    assert find_leftovers(venv, Observed(), project=tmp_path).gaps == []
+    inside = find_leftovers(pinned.facts, Observed(), project=setting.prefix / "share")
+    assert not [path for path in inside.found if path.startswith("share/")], "a project in it is no part of it"
+
+
+def test_modules_of_conda_are_nobodys_strays(setting: Setting) -> None:
+    """Many of its packages have modules and no metadata for Python."""
+    laid(setting.site, "bindings.py", "mine.py")
+    record = next((setting.prefix / "conda-meta").glob("places-*.json"))
+    files = [*json.loads(record.read_bytes())["files"], f"{setting.site.relative_to(setting.prefix)}/bindings.py"]
+    setting.change("places", files=files)
+    facts = replace(setting.pin().facts, paths=[str(setting.site)])
+    (gap,) = stray_gaps(facts, claimed=set(), carried_roots=set())
+    assert "`mine.py`" in gap.reason
+    assert "bindings" not in gap.reason
+
+
+def test_what_no_image_can_have_is_told_before_the_evaluation(setting: Setting) -> None:
+    (record,) = (setting.prefix / "conda-meta").glob("shapes-*.json")
+    twice = record.with_name("shapes-1.1-pyh0_0.json")
+    twice.write_bytes(record.read_bytes())
+    with pytest.raises(NotRunError, match=r"two records of the package `shapes`.*`shapes-1.1.*shapes-1.2"):
+        setting.pin()
+    twice.unlink()
+    with pytest.raises(NotRunError, match="files of its own") as failed:
+        require_usable("/usr/lib/conda", [])
+    assert "--clone /usr/lib/conda" in failed.value.hint
+
+
+def test_a_channel_that_does_not_answer_is_an_error(setting: Setting) -> None:
+    """As an index is. One that answers and has not the archive any more is a Gap."""
+    gone = "http://127.0.0.1:9/t/tk-0123456789/noarch/shapes-1.2-pyh0_0.conda"
+    setting.change("shapes", url=gone, extracted_package_dir=None, package_tarball_full_path=None, link=None)
+    with pytest.raises(NotRunError, match="`shapes` cannot be had") as failed:
+        setting.pin()
+    assert "tk-0123456789" not in failed.value.message
+    missing = f"{setting.channel.address}/t/tk-0123456789/noarch/shapes-1.2-pyh0_0.conda"
+    setting.change("shapes", url=missing)
+    assert "cannot be had" in reasons(setting.pin())["shapes==1.2"]
+
+
 def test_no_installer_to_be_had_is_a_gap(setting: Setting, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     configuration = Configuration(indexes=[place((tmp_path / "empty").as_uri())])
@@ -250,16 +320,17 @@ def test_a_tampered_archive_is_refused_when_it_is_fetched(setting: Setting, tmp_
         fetch(wanted, cache=setting.cache, lock_folder=tmp_path, session=session, tell=say_nothing)
 
 
-def prepared(setting: Setting, folder: Path) -> Path:
+def prepared(setting: Setting, folder: Path, *more: str, replaced: tuple[str, ...] = (), site: str = "") -> Path:
     """Give a folder as the image's first stage has it: the program, its plan, and the archives."""
     (folder / "conda").mkdir(parents=True)
     packages = []
-    for name in ("python", "shapes", "places"):
+    for name in ("python", "shapes", "places", *more):
         archive = setting.channel.archives[name]
         (folder / "conda" / archive.path.name).write_bytes(archive.path.read_bytes())
         packages.append(
             {
                 **dict.fromkeys(("noarch", "size")),
+                "site": site if site and name == "python" else None,
                 "requested": [],
                 "constrains": [],
                 **archive.description,
@@ -273,7 +344,7 @@ def prepared(setting: Setting, folder: Path) -> Path:
     program = Path(sys.modules[Package.__module__].__file__ or "").parents[1] / "render" / PROGRAM
     (folder / PROGRAM).write_bytes(program.read_bytes())
     plan = {"prefix": str(folder / "env"), "root": str(folder / "out"), "link_scripts": False}
-    plan |= {"packages": packages, "replaced": []}
+    plan |= {"packages": packages, "replaced": list(replaced)}
     (folder / "conda.json").write_text(json.dumps(plan))
     return folder
 
@@ -298,6 +369,34 @@ def test_a_tampered_archive_is_refused_before_it_is_installed(setting: Setting, 
     assert done.returncode != 0
     assert "was frozen" in done.stderr
     assert not (folder / "env").exists()
+
+
+def test_what_pip_replaces_leaves_nothing_behind(setting: Setting, tmp_path: Path) -> None:
+    """Also of packages that distutils or setuptools installed, which have no RECORD. Byte code goes with its module."""
+    file = setting.channel.file
+    series = "lib/python3.13t/site-packages"
+    old = {f"{series}/{path}": file(b"") for path in ("old.py", "__pycache__/old.cpython-313.pyc", "olden.py")}
+    old |= {f"{series}/old-1-py3.13.egg-info/PKG-INFO": file(b"")}
+    old |= {f"{series}/old-1-py3.13.egg-info/top_level.txt": file(b"old\nolds\n"), f"{series}/olds/x.py": file(b"")}
+    setting.channel.add("old", "1", old)
+    lone = {f"{series}/lone.py": file(b""), f"{series}/lone-1-py3.13.egg-info": file(b"Name: lone\n")}
+    setting.channel.add("lone", "1", lone)
+    folder = prepared(setting, tmp_path / "stage", "old", "lone", replaced=("old", "lone", "shapes"), site=series)
+    done = installing(folder)
+    assert done.returncode == 0, done.stderr
+    site = folder.joinpath("out", *(folder / "env").parts[1:], series)
+    assert sorted(path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()) == [
+        "lone.py",
+        "olden.py",
+    ]
+
+
+def test_noarch_packages_go_where_the_interpreter_looks(setting: Setting, tmp_path: Path) -> None:
+    """CEP 17: a Python without a global lock names its folder, which cannot be told from its version."""
+    site = "lib/python3.13t/site-packages"
+    folder = prepared(setting, tmp_path / "stage", site=site)
+    assert installing(folder).returncode == 0
+    assert folder.joinpath("out", *(folder / "env").parts[1:], site, "shapes.py").is_file()
 
 
 def test_the_same_archives_give_the_same_files(setting: Setting, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """A real evaluation in a conda environment, with pip packages on top, on the real engine: its number comes back."""
 
 import json
+import platform
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import pytest
 from envcap import lockfile
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
+BASE = f"python:{platform.python_version()}-slim-bookworm"  # has another Python than conda's, if this machine has one
 PROGRAM = """
-import hashlib, json, pathlib, sys
-import msgspec, shapes, six
+import hashlib, json, os, pathlib, sys
+import idna, msgspec, shapes, six
 
 where = pathlib.Path(sys.prefix, "share/places/where.txt").read_text()
 binary = pathlib.Path(sys.prefix, "lib/places.bin").read_bytes()
@@ -25,6 +26,8 @@ pathlib.Path("metrics.json").write_text(json.dumps({
     "decoded": msgspec.json.decode(b"0.1") * 3,
     "six": six.__version__,
     "compiled": msgspec._core.__file__.endswith(".so"),
+    "quickly": all(os.path.exists(module.__cached__) for module in (idna, six)),
+    "own": pathlib.Path(sys.prefix, "share/corpus.txt").read_text(),
 }))
 """
 
@@ -36,10 +39,13 @@ def test_the_number_of_a_conda_environment_comes_back(
     envcap: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     prefix = conda_folder / "env"
+    (tmp_path / "wheel").mkdir()
+    whole_channel.add_extension(tmp_path / "wheel")
     whole_channel.install(prefix, cache=tmp_path / "packages")
     python = prefix / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "six==1.16.0", "idna==3.7"], check=True)
+    pip = ["-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([whole_channel.python.path, *pip, "six==1.16.0", "idna==3.7"], check=True)
+    (prefix / "share" / "corpus.txt").write_text("put here by hand\n")
     project = tmp_path / "project"
     project.mkdir()
     (project / "evaluate.py").write_text(PROGRAM)
@@ -52,23 +58,25 @@ def test_the_number_of_a_conda_environment_comes_back(
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    frozen = ok("freeze", "--repeat", "1", "--json", "--", "python", "evaluate.py")["frozen"]
+    words = ["--base", BASE, "--repeat", "1", "--json", "--", "python", "evaluate.py"]
+    frozen = ok("freeze", *words)["frozen"]
     lock, _ = lockfile.read(project / "pylock.envcap.toml")
     assert [(one.name, one.version) for one in lock.packages] == [("idna", "3.7"), ("six", "1.16.0")]
     assert [one.name for one in lock.conda] == ["msgspec", "places", "python", "shapes", "six"]
-    assert frozen["gaps"] == []
+    (left,) = frozen["gaps"]
+    assert "gets those that the runs used, 1 file (`share/corpus.txt`)" in left["consequence"]
 
     module = next(prefix.glob("lib/python3*/site-packages/shapes.py"))
     module.write_text(module.read_text().replace("0.1", "0.7"))
-    frozen = ok("freeze", "--prefix", str(prefix), "--repeat", "1", "--json", "--", "python", "evaluate.py")["frozen"]
-    assert [(gap["where"], gap["subject"]) for gap in frozen["gaps"]] == [("conda", "shapes")]
+    frozen = ok("freeze", "--prefix", str(prefix), *words)["frozen"]
+    assert [(gap["where"], gap["subject"]) for gap in frozen["gaps"]] == [("conda", "shapes"), ("conda", str(prefix))]
     assert "edited" in frozen["gaps"][0]["reason"]
     assert frozen["runs"][0]["metrics"]["area"] == 3 * 0.7
     built = ok("build", "--engine", "docker", "--json")
     verified = ok("verify", "--engine", "docker", "--json")
     assert verified["verdict"] == "IDENTICAL"
     assert verified["findings"] == []
-    assert len(verified["checks"]) == 5
+    assert len(verified["checks"]) == 7
 
     client = docker.from_env()
     layers = client.images.get(built["image"]["reference"]).attrs["RootFS"]["Layers"]
@@ -90,26 +98,29 @@ def test_post_link_scripts_run_only_when_asked(
     tmp_path: Path,
     envcap: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """The evaluation needs what the script makes; the environment here has it, as conda would have left it."""
+    """The evaluation needs the module that the script makes; the environment here has it, as with conda."""
     add_script(whole_channel)
     prefix = conda_folder / "env"
     whole_channel.install(prefix, cache=tmp_path / "packages", names=["python", "linked"])
-    (prefix / "made.txt").write_text("made\n")
+    site = next(prefix.glob("lib/python3*")) / "site-packages"
+    site.mkdir(exist_ok=True)
+    (site / "made.py").write_text("LENGTH = 5\n")
     project = tmp_path / "project"
     project.mkdir()
-    program = "import json, pathlib, sys\ntext = pathlib.Path(sys.prefix, 'made.txt').read_text()\n"
-    (project / "evaluate.py").write_text(program + "print(json.dumps({'length': len(text)}))\n")
-    words = ["--repeat", "1", "--metrics", "stdout-json", "--", "python", "evaluate.py"]
+    (project / "evaluate.py").write_text("import json, made\nprint(json.dumps({'length': made.LENGTH}))\n")
+    words = ["--base", BASE, "--repeat", "1", "--metrics", "stdout-json", "--", "python", "evaluate.py"]
     assert "post-link" in envcap(project, prefix, "freeze", *words).stdout
     for options, code in (((), 3), (("--link-scripts",), 0)):
         assert envcap(project, prefix, "build", "--engine", "docker", *options).returncode == 0
         done = envcap(project, prefix, "verify", "--engine", "docker")
         assert done.returncode == code, done.stderr
-        assert ("made.txt" in done.stderr) == bool(code)
+        assert ("'made'" in done.stderr) == bool(code)
 
 
 def add_script(channel: Any) -> None:
-    script = b'#!/bin/sh\necho made > "$PREFIX/made.txt"\n'
+    series = "python{}.{}".format(*channel.python.minor)
+    site = f'"$PREFIX"/lib/{series}/site-packages'
+    script = f"#!/bin/sh\nmkdir -p {site}\necho LENGTH = 5 > {site}/made.py\n".encode()
     channel.add("linked", "1.0", {"bin/.linked-post-link.sh": channel.file(script, executable=True)})
 
 

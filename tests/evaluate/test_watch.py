@@ -14,12 +14,7 @@ from envcap.evaluate.watch import watching
 from envcap.model.layout import HOOK_EVENTS
 from envcap.model.observed import Observed
 from envcap.process import Finished, run_live
-
-
-def pythons() -> list[Path]:
-    """Give one interpreter of each version that pyenv has, and the one of the tests."""
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    return [*sorted(path for path in root.glob("3.*/bin/python")), Path(sys.executable)]
+from tests.pythons import pythons
 
 
 def run(
@@ -36,7 +31,7 @@ def run(
 LOOK = "import sys; print(sys.path, 'sitecustomize' in sys.modules, sorted(set(sys.modules) - {'atexit'}), sys.argv)\n"
 
 
-@pytest.mark.parametrize("python", pythons(), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("python", [*(one.path for one in pythons()), Path(sys.executable)], ids=str)
 def test_the_program_does_not_notice(python: Path, tmp_path: Path) -> None:
     done, observed = run(LOOK, tmp_path, python=python)
     plain = subprocess.run(

@@ -191,6 +191,30 @@ def digits(tmp_path: Path, clean_environ: dict[str, str], digits_environment: Pa
     )
 
 
+@pytest.fixture
+def demonstrate(digits: Envcap, digits_environment: Path) -> Callable[[], Result]:
+    """Give a function that runs the example's own script, as `make demo` does, on the copy and its environment."""
+    (digits_environment / ".installed").touch()
+    (digits.project / ".venv").symlink_to(digits_environment)
+    (digits.project / ".git" / "info" / "exclude").write_text("/.venv\n")
+    program = Path(sys.executable).with_name("envcap")
+
+    def run() -> Result:
+        done = subprocess.run(
+            ["sh", digits.project / "demo.sh"],
+            cwd=digits.project.parent,
+            env={**digits.environ, "ENVCAP": str(program)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
 class Shelf:
     """An index on loopback whose clients may keep what they get; its wheels are made when they are put there."""
 

@@ -4,9 +4,7 @@ A new origin is one function and one entry of a table.
 """
 
 import shutil
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
@@ -290,13 +288,3 @@ def by_uv_alone(shop: Workshop) -> None:
 def first_venv(shop: Workshop) -> None:
     """As its own pip, often years old, installs what it likes best."""
     shop.run(shop.python, "-m", "pip", "install", "--quiet", "iniconfig<2.1", "markupsafe<3.1")
-
-
-def interpreters() -> list[Path]:
-    """Give the oldest and the newest CPython of pyenv for each minor version, from 3.6 on."""
-    found = {}
-    for path in sorted((Path.home() / ".pyenv" / "versions").glob("3.*/bin/python3")):
-        minor = int(path.parts[-3].split(".")[1])
-        if minor >= 6:
-            found[minor] = path
-    return [found[minor] for minor in sorted(found)] or [Path(sys.executable)]

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ pytestmark = [pytest.mark.engine, pytest.mark.network]
 LOCK = "pylock.envcap.toml"
 
 
-def test_the_number_comes_back(digits: Any, engine_state: Any) -> None:
+def test_the_number_comes_back(digits: Any, demonstrate: Callable[[], Any], engine_state: Any) -> None:
     before = engine_state.look()
-    frozen = digits.ok("freeze", "--json").document
-    assert frozen["frozen"]["gaps"] == []
-    assert [package["name"] for package in frozen["frozen"]["packages"]].count("scikit-learn") == 1
+    shown = demonstrate()
+    assert shown.code == 0, shown.out + shown.err
+    assert "Going on with" not in shown.err
+    assert shown.out.partition("$ envcap verify\n")[2].startswith("IDENTICAL")
+    lock, _ = lockfile.read(digits.project / LOCK)
+    assert lock.gaps == []
+    assert [package.name for package in lock.packages].count("scikit-learn") == 1
     built = digits.ok("build", "--engine", "docker", "--json").document
     verified = digits.ok("verify", "--engine", "docker", "--json").document
     assert verified["verdict"] == "IDENTICAL"
@@ -90,6 +95,37 @@ def refuses_another_version(digits: Any) -> None:
     assert refused.code == 5
     assert "was built from" in refused.err
     changed.unlink()
+
+
+def test_another_version_in_a_lock_that_is_signed_anew(shelved: Any, shelf: Any) -> None:
+    """A copy of the lock names another version of a package, and its own digest fits.
+
+    With the wheel of the frozen version under the name of the other, the look into the image refuses; with the other's
+    own wheel, the number tells.
+    """
+    lock, _ = lockfile.read(shelved.project / LOCK)
+    (package,) = lock.packages
+    name = "shelved-1.1-py3-none-any.whl"
+    wheel = msgspec.structs.replace(package.wheel, name=name, size=None)
+    other = msgspec.structs.replace(wheel, url=f"{shelf.url}/files/{name}", sha256=shelf.put("shelved", "1.1"))
+    words = ["--engine", "docker", "--name", "copy"]
+
+    def sign(wheel: Any) -> None:
+        changed = msgspec.structs.replace(package, version="1.1", wheel=wheel)
+        copy = msgspec.structs.replace(lock, name="copy", packages=[changed])
+        (shelved.project / "pylock.copy.toml").write_bytes(lockfile.dump(copy))
+
+    sign(wheel)
+    shelved.ok("build", *words, "--trust")
+    refused = shelved("verify", *words, "--trust", "--json")
+    assert refused.code == 5, refused.err
+    assert [finding["subject"] for finding in refused.document["findings"] if finding["fatal"]] == ["shelved"]
+    sign(other)
+    shelved.ok("build", *words, "--trust")
+    verified = shelved("verify", *words, "--trust", "--json")
+    assert verified.code == 1
+    assert verified.document["verdict"] == "DIFFERENT"
+    assert [check["name"] for check in verified.document["checks"] if check["verdict"] == "DIFFERENT"] == ["version"]
 
 
 def digest_of(project: Path) -> str:

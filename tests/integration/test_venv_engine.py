@@ -1,25 +1,34 @@
 """The main job where no container engine runs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from envcap import lockfile
 
 NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 
 
 @pytest.mark.network
 @pytest.mark.xdist_group("digits")
-def test_the_number_comes_back_and_the_verdict_says_what_was_not_rebuilt(digits: Any) -> None:
+def test_the_number_comes_back_and_the_verdict_says_what_was_not_rebuilt(
+    digits: Any, demonstrate: Callable[[], Any]
+) -> None:
+    """Through the example's own script, which makes its environment once."""
     digits.environ.update(NO_DOCKER)
-    frozen = digits.ok("freeze", "--json").document
-    assert [gap["where"] for gap in frozen["frozen"]["gaps"]] == ["base"]
-    built = digits.ok("build", "--json")
-    assert built.document["image"]["engine"] == "venv"
-    assert "Going on with the embedded `venv` engine" in built.err
-    verified = digits.ok("verify")
-    assert verified.out.startswith("IDENTICAL")
-    assert "the operating system, its libraries and the driver were not rebuilt" in verified.out
+    shown = demonstrate()
+    assert shown.code == 0, shown.out + shown.err
+    assert "making the example's environment" not in shown.out
+    assert "Going on with the embedded `venv` engine" in shown.err
+    words = ["freeze --python .venv", "build", "verify"]
+    assert [line for line in shown.out.splitlines() if line.startswith("$ ")] == [f"$ envcap {one}" for one in words]
+    verdict = shown.out.partition("$ envcap verify\n")[2]
+    assert verdict.startswith("IDENTICAL")
+    assert "the operating system, its libraries and the driver were not rebuilt" in verdict
+    lock, _ = lockfile.read(digits.project / "pylock.envcap.toml")
+    assert [gap.where for gap in lock.gaps] == ["base"]
 
     program = digits.project / "evaluate.py"
     program.write_text(program.read_text().replace("REGULARISATION = 0.05", "REGULARISATION = 0.5"))
@@ -56,6 +65,8 @@ def test_within_a_stated_tolerance_is_equivalent(small: Any) -> None:
     configuration = small.project / "envcap.toml"
     configuration.write_text(configuration.read_text() + "[tolerance]\nscore = { absolute = 1e-6 }\n")
     small.ok("freeze")
+    refused = small("build", "--engine", "venv", "--platform", "linux/s390x")
+    assert (refused.code, "`linux/s390x` was asked for" in refused.err) == (3, True)
     small.ok("build", "--engine", "venv")
     verified = small("verify", "--engine", "venv")
     assert verified.code == 0

@@ -52,6 +52,7 @@ RECORD: dict[str, Any] = {
     "version": "1.26.4",
 }
 
+STATE = '{"version": 1, "env_vars": {"DATA_ROOT": "/data", "API_TOKEN": "canary"}}'
 CONDA = """==> 2024-03-01 10:00:00 <==
 # cmd: /home/user/miniforge3/bin/conda create -n train python=3.11 numpy=1.26
 # conda version: 24.1.2
@@ -66,30 +67,54 @@ CONDA = """==> 2024-03-01 10:00:00 <==
 # conda version: 24.1.2
 # remove specs: ['scipy']
 """
+# Mamba 1 let conda write it; from version 2 on it is libmamba that does, as in micromamba (`History::add_entry`): every
+# channel by its address, each text in double quotes with those inside escaped, and a version of conda that never was.
 MAMBA = """==> 2024-03-01 10:00:00 <==
 # cmd: /home/user/miniforge3/bin/mamba env create -f environment.yml
 # conda version: 23.11.0
 +conda-forge/linux-64::numpy-1.26.4-py311h64a7726_0
 # update specs: ["python[version='3.11.*']", 'conda-forge::numpy[version=">=1.26,<2"]']
 """
-MICROMAMBA = """==> 2024-03-01 10:00:00 <==
-# cmd: micromamba create -n train python=3.11 numpy
+LIBMAMBA = """==> 2026-03-01 10:00:00 <==
+# cmd: {program} create -n train python=3.11 numpy>=1.26,<2 scipy
 # conda version: 3.8.0
 +https://conda.example.org/main/linux-64::numpy-1.26.4-py311h64a7726_0
-# update specs: ["python=3.11", "numpy"]
++https://conda.example.org/main/linux-64::scipy-1.12.0-py311h64a7726_0
+# update specs: ["python=3.11", "numpy[version=\\">=1.26,<2\\"]", "scipy"]
+==> 2026-03-02 10:00:00 <==
+# cmd: {program} remove scipy
+# conda version: 3.8.0
+-https://conda.example.org/main/linux-64::scipy-1.12.0-py311h64a7726_0
+# remove specs: ["scipy"]
 """
-STATES = {
-    "conda": (CONDA, ["numpy=1.26"], {"state": '{"env_vars": {"DATA_ROOT": "/data", "API_TOKEN": "canary"}}'}),
-    "mamba": (MAMBA, ['conda-forge::numpy[version=">=1.26,<2"]'], {}),
-    "micromamba": (MICROMAMBA, ["numpy"], {"state": '{"version": 1}'}),
+PIXI = {
+    "manifest_path": "/home/a/x/pixi.toml",
+    "environment_name": "default",
+    "pixi_version": "0.63.2",
+    "environment_lock_file_hash": "4f36ee620f10329d",
+}
+# What one tool leaves: the history, what was asked for as the record tells it, further files beside the records.
+STATES: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
+    "conda": (CONDA, {"requested_spec": "None"}, {"state": STATE}),
+    "mamba 1": (MAMBA, {"requested_spec": "None"}, {}),
+    "mamba 2": (LIBMAMBA.format(program="/home/user/miniforge3/bin/mamba"), {"requested_spec": ""}, {}),
+    "micromamba": (LIBMAMBA.format(program="micromamba"), {"requested_spec": ""}, {}),
     "pixi": (
         "// not relevant for pixi but for `conda run -p`",
-        [],
+        {"requested_spec": None, "requested_specs": ["numpy >=1.26,<2"]},
         {
-            "pixi": '{"manifest_path": "/home/a/x/pixi.toml", "environment_name": "default", "pixi_version": "0.63.0"}',
+            "pixi": json.dumps(PIXI),
             "pixi_env_prefix": "/home/a/x/.pixi/envs/default",
+            ".pixi-environment-fingerprint": "9",
         },
     ),
+}
+REQUESTED = {
+    "conda": ["numpy=1.26"],
+    "mamba 1": ['conda-forge::numpy[version=">=1.26,<2"]'],
+    "mamba 2": ['numpy[version=">=1.26,<2"]'],
+    "micromamba": ['numpy[version=">=1.26,<2"]'],
+    "pixi": ["numpy >=1.26,<2"],
 }
 
 
@@ -111,12 +136,11 @@ def described(prefix: Path, gaps: Gaps | None = None) -> tuple[Conda, dict[str, 
 
 @pytest.mark.parametrize("tool", STATES)
 def test_what_each_tool_leaves(tool: str, tmp_path: Path) -> None:
-    history, requested, files = STATES[tool]
-    record = {**RECORD, "requested_spec": "None" if tool == "mamba" else ""}
-    conda, owners = described(make_prefix(tmp_path, history, record, **files))
-    assert conda.tool == tool
+    history, asked, files = STATES[tool]
+    conda, owners = described(make_prefix(tmp_path, history, {**RECORD, **asked}, **files))
+    assert conda.tool == tool.partition(" ")[0]
     (found,) = conda.records
-    assert found.requested == requested
+    assert found.requested == REQUESTED[tool]
     assert conda.variables == (["API_TOKEN", "DATA_ROOT"] if tool == "conda" else [])
     assert owners == {"lib/python3.11/site-packages/numpy-1.26.4.dist-info": "numpy"}
     assert "canary" not in repr(conda)
@@ -190,6 +214,14 @@ def test_metadata_folders_and_files() -> None:
 )
 def test_the_name_in_a_spec(spec: str) -> None:
     assert name_of(spec) == "numpy"
+
+
+def test_what_was_removed_again_was_not_asked_for() -> None:
+    assert sorted(parse_history(LIBMAMBA)) == ["numpy", "python"]
+    assert parse_history(r"# update specs: ['a[b=\'c\']', " + r'"d[e=\"\\\"]"]') == {
+        "a": ["a[b='c']"],
+        "d": ['d[e="\\"]'],
+    }
 
 
 def test_a_history_of_old_conda() -> None:

@@ -150,20 +150,27 @@ def parse_state(text: "str | None") -> "list[str]":
 
 
 def _specs(listing: str) -> "list[str]":
-    """Give the texts of a list as Python or JSON writes it, or of words set apart by commas as old conda did."""
+    r"""Give the texts of a list as Python or JSON writes it, or of words set apart by commas as old conda did.
+
+    A backslash takes the next character as it is: libmamba writes `"numpy[version=\">=1.26\"]"`.
+    """
     text = listing.strip()
     if not text.startswith("["):
         return [word.strip() for word in text.split(",") if word.strip()]
-    found, quote, current = [], "", ""
+    found, quote, current, escaped = [], "", "", False
     for character in text[1:]:
+        if quote and character == "\\" and not escaped:
+            escaped = True
+            continue
         if quote:
-            if character == quote:
+            if character == quote and not escaped:
                 found.append(current)
                 quote = ""
             else:
                 current += character
         elif character in "'\"":
             quote, current = character, ""
+        escaped = False
     return found
 
 
