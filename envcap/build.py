@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import msgspec
+from msgspec import structs
 
 from envcap import lockfile
 from envcap.compilers import inside, without_building
-from envcap.consent import Consent, require_consent
+from envcap.consent import Consent, has_consent, require_consent
 from envcap.cuda import complaints, copies, stack_of
 from envcap.engines import open_engine, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.inputs import written
+from envcap.machine.deb_file import os_scripts
 from envcap.model.image import Context, Image, Layer, Making, Target
+from envcap.model.layout import OS_PACKAGES
 from envcap.model.lock import Lock
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
@@ -72,8 +74,10 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     """Render the context and build the image (or only write the context, with `output`).
 
     A build runs programs of the lock: of its base image, of OS packages, of wheels with `.pth` files. Writing the
-    context runs none. Raises RefusedError when lock, code or a file is not what was frozen or nobody vouches for the
-    lock, NotRunError when a step failed.
+    context runs one, the interpreter of its base image, and that only for a lock that somebody vouches for.
+
+    Raises RefusedError when lock, code or a file is not what was frozen or nobody vouches for the lock, NotRunError
+    when a step failed.
     """
     project = request.project.resolve()
     _require_secrets(request)
@@ -94,7 +98,10 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         with ExitStack() as stack:
             compiler = None
             if context.installation is not None:
-                compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
+                trusted = has_consent(request.consent, hashlib.sha256(content).hexdigest())
+                compiler = without_building(
+                    context, base_reference(lock), trusted=trusted, environ=environ, stack=stack, tell=tell
+                )
             inputs = written(context, lock, project, compiler=compiler, environ=environ, tell=tell)
             shutil.copytree(stack.enter_context(inputs), request.output, dirs_exist_ok=True)
         return Built(lock=lock, context=context, output=request.output)
@@ -112,10 +119,11 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
             if context.installation is not None:
                 compiler = inside(engine, base, locked=base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
+            context = structs.replace(context, unproven=[*context.unproven, *os_scripts(folder / OS_PACKAGES)])
             started = _now()
             image = _make(engine, request, context, folder, tell=tell)
         if request.push:
-            image = msgspec.structs.replace(image, pushed=engine.push(image.reference, tell=tell))
+            image = structs.replace(image, pushed=engine.push(image.reference, tell=tell))
         making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())
         names = [*(package.name for package in lock.packages), *(package.name for package in lock.conda)]
         layers = engine.layers(image)

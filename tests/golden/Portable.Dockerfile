@@ -35,6 +35,8 @@ ARG SNAPSHOT=""
 COPY ["os-packages", "/os-packages/"]
 RUN --mount=type=secret,id=ca SNAPSHOT="$SNAPSHOT" sh /os-packages/install.sh
 COPY --from=packages ["/opt/env", "/opt/env"]
+# The plain user.
+RUN ["python3", "-I", "-B", "-c", "import os, pathlib, re; accounts = {pathlib.Path(path): line for path, line in {'/etc/passwd': b'envcap:x:65532:65532::/home/envcap:/bin/sh\\n', '/etc/group': b'envcap:x:65532:\\n'}.items()}; [path.write_bytes(path.read_bytes() + line) for path, line in accounts.items() if not re.search(br'(?m)^[^:]*:[^:]*:65532:', path.read_bytes())]; [os.utime(path, (315532800, 315532800)) for path in [*accounts, '/etc']]"]
 # The home of the plain user, and the lock that all of this was rendered from.
 ADD ["image.tar", "/"]
 ADD ["code.tar", "/"]
@@ -49,7 +51,9 @@ ENV PATH="/opt/env/bin:$PATH" \
     VIRTUAL_ENV="/opt/env"
 USER 65532:65532
 WORKDIR /work
-# A Python that is the first process of a container ignores the usual signal, and ends at this one.
+# A Python that is the first process of a container ignores the usual signal, and ends at this one. There is no init
+# process in the image: it would be a foreign program, or one in Python that each start waits for, and engines bring
+# their own (`docker run --init`), for programs that leave others behind.
 STOPSIGNAL SIGINT
 CMD ["python", "evaluate.py", "--split", "test set"]
 
