@@ -135,7 +135,7 @@ def _examine_podman() -> list[Examination]:
         return []
     try:
         with closing(podman.open_engine(Path())) as engine:
-            found = f"podman on {engine.platform}"
+            found = f"podman {podman.podman_version('podman')} on {engine.platform}"
     except NotRunError as error:
         missing = Examination(
             subject="podman", state="missing", found=error.message, purpose=_ENGINE_PURPOSE, hint=error.hint
