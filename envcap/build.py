@@ -113,6 +113,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
         require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
+        arguments = _arguments(lock, environ) if request.portable else {}
         compiler = None
         if needs_base:
             context, base = settle_base(context, lock, project, engine, tell=tell)
@@ -121,7 +122,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             context = structs.replace(context, unproven=[*context.unproven, *os_scripts(folder / OS_PACKAGES)])
             started = _now()
-            image = _make(engine, request, context, folder, tell=tell)
+            image = _make(engine, request, context, folder, arguments=arguments, tell=tell)
         if request.push:
             image = structs.replace(image, pushed=engine.push(image.reference, tell=tell))
         making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())
@@ -152,18 +153,36 @@ def _render(request: BuildRequest, lock: Lock, content: bytes, *, needs_base: bo
     )
 
 
-def _make(engine: Engine, request: BuildRequest, context: Context, folder: Path, *, tell: Tell) -> Image:
-    """Build the image: without a network, or with one for a portable context."""
+def _make(
+    engine: Engine, request: BuildRequest, context: Context, folder: Path, *, arguments: Mapping[str, str], tell: Tell
+) -> Image:
+    """Build the image: without a network, or with one, and with arguments, for a portable context."""
     tag = request.tag or context.tag
     if not request.portable:
         return engine.build(context, folder, tag=tag, use_cache=request.use_cache, tell=tell)
     from envcap.engines.online import build_online
 
-    build_online(context, folder, tag=tag, secrets=request.secrets, use_cache=request.use_cache, tell=tell)
+    build_online(
+        context,
+        folder,
+        tag=tag,
+        secrets=request.secrets,
+        arguments=arguments,
+        use_cache=request.use_cache,
+        tell=tell,
+    )
     image = engine.find(tag)
     if image is None:
         raise NotRunError(f"Docker has no image `{tag}` right after it was built.")
     return image
+
+
+def _arguments(lock: Lock, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what a portable Dockerfile is told besides: where its OS packages are as they were, if that is known."""
+    from envcap.pins.os_packages import snapshot_service
+
+    service = snapshot_service(lock.os_packages.packages if lock.os_packages is not None else [], environ=environ)
+    return {} if service is None else {"SNAPSHOT": service}
 
 
 def _now() -> str:
