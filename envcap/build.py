@@ -31,7 +31,7 @@ from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
 from envcap.report.intention import Intention
 
-SECRETS = ("ca", "netrc", "pip")  # what the steps of a portable build may be handed
+SECRETS = ("ca", "netrc", "pip", "snapshot")  # what the steps of a portable build may be handed
 
 # Registry or account, path, tag (OCI distribution specification, "Pulling manifests": <name> and <reference>).
 _PUSHABLE = re.compile(
@@ -113,7 +113,7 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
         require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
-        arguments = _arguments(lock, environ) if request.portable else {}
+        arguments = _arguments(lock, environ) if request.portable and "snapshot" not in request.secrets else {}
         compiler = None
         if needs_base:
             context, base = settle_base(context, lock, project, engine, tell=tell)

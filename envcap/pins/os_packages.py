@@ -97,7 +97,7 @@ def snapshot_service(packages: Sequence[OsPackage], *, environ: Mapping[str, str
             if strip_credentials(service) != service:
                 raise WrongUsageError(
                     f"{_SERVICES[match['archive']]} holds credentials, which would stay in the image.",
-                    hint="Give the address without them, and hand them in with `--secret netrc=FILE`.",
+                    hint="Hand the address in with `--secret snapshot=FILE`, which no layer keeps.",
                 )
             return service.rstrip("/")
     return None

@@ -68,6 +68,14 @@ def build_as_another(project: Envcap, folder: Path, tag: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def without_buildx(folder: Path, path: str) -> str:
+    """Give the PATH with a Docker client in front that has no buildx, as where its package is not installed."""
+    folder.mkdir()
+    (folder / "docker").write_text(f'#!/bin/sh\n[ "$1" != buildx ] || exit 1\nexec {shutil.which("docker")} "$@"\n')
+    (folder / "docker").chmod(0o755)
+    return f"{folder}{os.pathsep}{path}"
+
+
 def serves_twice(project: Envcap) -> list[str]:
     """Build the image to serve twice, seconds apart; give the names."""
     names = [f"{NAME}:serve", f"{NAME}:serve-again"]
@@ -112,12 +120,13 @@ def test_one_lock_one_image(shelved: Envcap, tmp_path: Path) -> None:
     verified = shelved.ok("verify", "--engine", "docker", "--image", first, "--json").document
     assert verified["verdict"] == "IDENTICAL"
     build_as_another(shelved, tmp_path, second)
-    older = shelved.ok(
-        "build", "--engine", "docker", "--tag", f"{NAME}:classic", "--json", env={"DOCKER_BUILDKIT": "0"}
-    )
+    path = without_buildx(tmp_path / "programs", shelved.environ["PATH"])
+    older = shelved.ok("build", "--engine", "docker", "--tag", f"{NAME}:classic", "--json", env={"PATH": path})
     image = older.document["image"]
     assert (image["promise"], image["builder"].split(" (")[0]) == ("same content", "Docker's classic builder")
-    assert (image["note"], built["note"], built["unproven"]) == (None, None, [])
+    assert "install the package `docker-buildx-plugin`" in image["note"]
+    assert "docker-buildx" in older.err
+    assert (built["note"], built["unproven"], built["digest_of"]) == (None, [], image["digest_of"])
     served = serves_twice(shelved)
     shelved.ok("build", "--output", str(tmp_path / "context"))
     by_hand = ["docker", "buildx", "build", "--quiet", "--network", "none", "--tag", f"{NAME}:by-hand"]
