@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import msgspec
+from msgspec import structs
 
 from envcap import lockfile
 from envcap.compilers import inside, is_compiled_before, without_building
-from envcap.consent import Consent, require_consent
+from envcap.consent import Consent, has_consent, require_consent
 from envcap.cuda import complaints, copies, stack_of
 from envcap.engines import open_engine, require_asked_platform, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.inputs import written
+from envcap.machine.deb_file import os_scripts
 from envcap.model.image import Context, Image, Layer, Making, Target
+from envcap.model.layout import OS_PACKAGES
 from envcap.model.lock import Lock
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
@@ -29,7 +31,7 @@ from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
 from envcap.report.intention import Intention
 
-SECRETS = ("ca", "netrc", "pip")  # what the steps of a portable build may be handed
+SECRETS = ("ca", "netrc", "pip", "snapshot")  # what the steps of a portable build may be handed
 
 # Registry or account, path, tag (OCI distribution specification, "Pulling manifests": <name> and <reference>).
 _PUSHABLE = re.compile(
@@ -73,8 +75,10 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
     """Render the context and build the image (or only write the context, with `output`).
 
     A build runs programs of the lock: of its base image, of OS packages, of wheels with `.pth` files. Writing the
-    context runs none. Raises RefusedError when lock, code or a file is not what was frozen or nobody vouches for the
-    lock, NotRunError when a step failed.
+    context runs one, the interpreter of its base image, and that only for a lock that somebody vouches for.
+
+    Raises RefusedError when lock, code or a file is not what was frozen or nobody vouches for the lock, NotRunError
+    when a step failed.
     """
     project = request.project.resolve()
     _require_secrets(request)
@@ -96,7 +100,10 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         with ExitStack() as stack:
             compiler = None
             if is_compiled_before(context, lock):
-                compiler = without_building(context, base_reference(lock), environ=environ, stack=stack, tell=tell)
+                trusted = has_consent(request.consent, hashlib.sha256(content).hexdigest())
+                compiler = without_building(
+                    context, base_reference(lock), trusted=trusted, environ=environ, stack=stack, tell=tell
+                )
             inputs = written(context, lock, project, compiler=compiler, environ=environ, tell=tell)
             shutil.copytree(stack.enter_context(inputs), request.output, dirs_exist_ok=True)
         return Built(lock=lock, context=context, output=request.output)
@@ -108,16 +115,18 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
         require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
+        arguments = _arguments(lock, environ) if request.portable and "snapshot" not in request.secrets else {}
         compiler = None
         if needs_base:
             context, base = settle_base(context, lock, project, engine, tell=tell)
             if is_compiled_before(context, lock):
                 compiler = inside(engine, base, locked=base_reference(lock), platform=context.platform)
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
+            context = structs.replace(context, unproven=[*context.unproven, *os_scripts(folder / OS_PACKAGES)])
             started = _now()
-            image = _make(engine, request, context, folder, tell=tell)
+            image = _make(engine, request, context, folder, arguments=arguments, tell=tell)
         if request.push:
-            image = msgspec.structs.replace(image, pushed=engine.push(image.reference, tell=tell))
+            image = structs.replace(image, pushed=engine.push(image.reference, tell=tell))
         making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())
         names = [*(package.name for package in lock.packages), *(package.name for package in lock.conda)]
         layers = engine.layers(image)
@@ -146,18 +155,36 @@ def _render(request: BuildRequest, lock: Lock, content: bytes, *, needs_base: bo
     )
 
 
-def _make(engine: Engine, request: BuildRequest, context: Context, folder: Path, *, tell: Tell) -> Image:
-    """Build the image: without a network, or with one for a portable context."""
+def _make(
+    engine: Engine, request: BuildRequest, context: Context, folder: Path, *, arguments: Mapping[str, str], tell: Tell
+) -> Image:
+    """Build the image: without a network, or with one, and with arguments, for a portable context."""
     tag = request.tag or context.tag
     if not request.portable:
         return engine.build(context, folder, tag=tag, use_cache=request.use_cache, tell=tell)
     from envcap.engines.online import build_online
 
-    build_online(context, folder, tag=tag, secrets=request.secrets, use_cache=request.use_cache, tell=tell)
+    build_online(
+        context,
+        folder,
+        tag=tag,
+        secrets=request.secrets,
+        arguments=arguments,
+        use_cache=request.use_cache,
+        tell=tell,
+    )
     image = engine.find(tag)
     if image is None:
         raise NotRunError(f"Docker has no image `{tag}` right after it was built.")
     return image
+
+
+def _arguments(lock: Lock, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what a portable Dockerfile is told besides: where its OS packages are as they were, if that is known."""
+    from envcap.pins.os_packages import snapshot_service
+
+    service = snapshot_service(lock.os_packages.packages if lock.os_packages is not None else [], environ=environ)
+    return {} if service is None else {"SNAPSHOT": service}
 
 
 def _now() -> str:

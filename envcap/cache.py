@@ -1,6 +1,8 @@
 """Cache: what the user's cache holds, and the removal of what was not used for a while."""
 
+import fcntl
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +14,8 @@ from envcap.places import cache_root
 
 _DAY = 86_400  # seconds
 # Nothing else is looked at: whoever points ENVCAP_CACHE to a folder of their own keeps what is theirs.
-_PARTS = ("answers", "assembled", "digests", "files", "records", "verified")
+_PARTS = ("answers", "assembled", "digests", "files", "known", "records", "verified")
+_CONTEXTS = "contexts"
 
 
 def look_at_cache(environ: Mapping[str, str], *, days: int | None) -> CacheContents:
@@ -31,6 +34,9 @@ def look_at_cache(environ: Mapping[str, str], *, days: int | None) -> CacheConte
         kept, gone = _walk(root / part, before)
         sizes.update({part: kept} if kept else {})
         removed += gone
+    kept, gone = _look_at_contexts(root / _CONTEXTS, prune=days is not None)
+    sizes.update({_CONTEXTS: kept} if kept else {})
+    removed += gone
     return CacheContents(folder=str(root), sizes=dict(sorted(sizes.items())), removed=removed)
 
 
@@ -51,6 +57,37 @@ def _walk(part: Path, before: float | None) -> tuple[int, int]:
             with suppress(OSError):
                 Path(folder).rmdir()  # fails, rightly, when something is left in it
     return kept, removed
+
+
+def _look_at_contexts(part: Path, *, prune: bool) -> tuple[int, int]:
+    """Give the bytes that stay and those that were removed of the folders that images are built from.
+
+    One that no build has locked was left by a build that was killed, however young it is. What is linked from other
+    parts takes no room here.
+    """
+    kept = removed = 0
+    for folder in sorted(part.iterdir()) if part.is_dir() else []:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                files = [path.lstat() for path in folder.rglob("*") if not path.is_dir()]
+                size = sum(file.st_size for file in files if file.st_nlink == 1)
+                if prune and _is_free(descriptor):
+                    shutil.rmtree(folder)
+                    removed += size
+                else:
+                    kept += size
+            finally:
+                os.close(descriptor)
+    return kept, removed
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_held(path: Path) -> bool:

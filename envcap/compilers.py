@@ -57,18 +57,25 @@ def on_this_machine(version: str, environ: Mapping[str, str]) -> Compiler:
 
 
 def without_building(
-    context: Context, base: str, *, environ: Mapping[str, str], stack: ExitStack, tell: Tell
+    context: Context, base: str, *, trusted: bool, environ: Mapping[str, str], stack: ExitStack, tell: Tell
 ) -> Compiler | None:
     """Give who compiles for a folder that is only written: an engine that has the base, this machine, or nobody.
 
-    The engine is closed with `stack`.
+    The base's own interpreter is a program of the lock: it is run only for one that is `trusted`. The engine is closed
+    with `stack`.
     """
-    try:
-        engine = stack.enter_context(closing(open_container_engine(Path())))
-        if engine.pull(base, platform=context.platform) is not None:
-            return inside(engine, base, locked=base, platform=context.platform)
-    except NotRunError:
-        pass  # an engine is not needed to write a folder
+    if trusted:
+        try:
+            engine = stack.enter_context(closing(open_container_engine(Path())))
+            if engine.pull(base, platform=context.platform) is not None:
+                return inside(engine, base, locked=base, platform=context.platform)
+        except NotRunError:
+            pass  # an engine is not needed to write a folder
+    else:
+        text = (
+            "the lock was not written on this machine: nothing of it is run, its base image neither, without `--trust`"
+        )
+        tell(Progress(kind="notice", text=text))
     try:
         return on_this_machine(context.python, environ)
     except NotRunError as error:

@@ -26,6 +26,11 @@ class Consent(Data, frozen=True, kw_only=True):
     known: Path | None = None  # the folder that remembers locks
 
 
+def has_consent(consent: Consent, sha256: str) -> bool:
+    """Tell whether the lock is this user's own, was confirmed before, or is trusted for this command. Asks nobody."""
+    return consent.trusted or (consent.known is not None and is_known(sha256, folder=consent.known))
+
+
 def require_consent(consent: Consent, lock: Lock, sha256: str, intention: Intention, *, tell: Tell) -> None:
     """Return when the lock is this user's own, was confirmed before or is confirmed now.
 

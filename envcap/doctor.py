@@ -119,7 +119,7 @@ def _examine_engine() -> list[Examination]:
             subject="BuildKit",
             state="good" if buildx else "missing",
             found=f"buildx {buildx}" if buildx else "the Docker client has no buildx",
-            purpose="build a rendered context by hand as fast as can be; envcap itself builds without it",
+            purpose="build fast, and the same digest each time; without it the classic builder gives the same layers",
             hint="" if buildx else "Install the package `docker-buildx` (Debian) or `docker-buildx-plugin` (Docker).",
         ),
     ]
@@ -135,7 +135,7 @@ def _examine_podman() -> list[Examination]:
         return []
     try:
         with closing(podman.open_engine(Path())) as engine:
-            found = f"podman on {engine.platform}"
+            found = f"podman {podman.podman_version('podman')} on {engine.platform}"
     except NotRunError as error:
         missing = Examination(
             subject="podman", state="missing", found=error.message, purpose=_ENGINE_PURPOSE, hint=error.hint

@@ -64,14 +64,13 @@ def _context_folder(root: Path, project: Path) -> Iterator[Path]:
     BuildKit asks for those files of a folder that it does not have with this size and time, so that what did not change
     is not sent again.
     """
-    root.mkdir(parents=True, exist_ok=True)
     folder = root / hashlib.sha256(os.fsencode(project)).hexdigest()[:16]
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not _locked(descriptor):
-            with tempfile.TemporaryDirectory(dir=root) as name:
-                yield Path(name)
+        if not _locked(descriptor) or not folder.exists():  # another build has it, or somebody is pruning it
+            with _another_folder(root) as another:
+                yield another
             return
         try:
             _empty(folder)  # of what a killed one left
@@ -79,6 +78,23 @@ def _context_folder(root: Path, project: Path) -> Iterator[Path]:
         finally:
             _empty(folder)
     finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _another_folder(root: Path) -> Iterator[Path]:
+    """Give a new folder that is gone afterwards. It is locked: by that whoever prunes knows it from a killed one's."""
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=root))
+        with suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            if _locked(descriptor) and folder.exists():
+                break
+            os.close(descriptor)  # it was pruned before it was locked
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
         os.close(descriptor)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from envcap.store import STORE_FOLDER, Store
+from envcap.store_memory import Memory
 
 INPUTS_FOLDER = ".envcap/inputs"  # beside a lock that came in a capsule: what would else be downloaded
 BASE_FOLDER = ".envcap/base"  # there too: the base image as an OCI layout
@@ -26,12 +27,16 @@ def download_cache(environ: Mapping[str, str], *, project: Path | None = None) -
     """Give the user's cache of downloaded files; with `project`, one that finds what came with its capsule too."""
     inputs = project / INPUTS_FOLDER if project is not None else None
     beneath = Store(inputs) if inputs is not None and inputs.is_dir() else None
-    return Store(cache_root(environ) / "files", beneath=beneath)
+    return Store(cache_root(environ) / "files", beneath=beneath, memory=_memory(environ, "files"))
 
 
 def assembled_cache(environ: Mapping[str, str]) -> Store:
     """Give the user's cache of wheels in the form of layers, beside the downloaded files."""
-    return Store(cache_root(environ) / "assembled")
+    return Store(cache_root(environ) / "assembled", memory=_memory(environ, "assembled"))
+
+
+def _memory(environ: Mapping[str, str], part: str) -> Memory:
+    return Memory(cache_root(environ) / "known" / part)
 
 
 def context_folders(environ: Mapping[str, str]) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from envcap.errors import RefusedError
+from envcap.store_memory import Memory
 
 STORE_FOLDER = ".envcap/store"  # beside the lock, with forward slashes: the lock holds such paths
 _PIECE = 1 << 20  # bytes
@@ -57,12 +58,14 @@ class Incoming:
 class Store:
     """Files under `root`, each in a folder named by its sha256 so that it can keep its own name.
 
-    With `beneath`, files that are there already are found there and not kept twice.
+    With `beneath`, files that are there already are found there and not kept twice. With a `memory`, a file that is
+    known from before is not read again; a lock's own store comes from elsewhere, and is read each time.
     """
 
-    def __init__(self, root: Path, *, beneath: "Store | None" = None) -> None:
+    def __init__(self, root: Path, *, beneath: "Store | None" = None, memory: Memory | None = None) -> None:
         self.root = root
         self._beneath = beneath
+        self._memory = memory
 
     def path(self, sha256: str, name: str) -> Path:
         """Tell where the file of that digest and name is, or would be."""
@@ -73,10 +76,18 @@ class Store:
         path = self.path(sha256, name)
         if not path.is_file():
             return self._beneath.find(sha256, name) if self._beneath is not None else None
+        if self._memory is not None and self._memory.knows(sha256, path):
+            return path
+        before = path.stat()
         if file_sha256(path) == sha256:
+            self._note(sha256, path, before)
             return path
         path.unlink()
         return None
+
+    def _note(self, sha256: str, path: Path, status: os.stat_result) -> None:
+        if self._memory is not None:
+            self._memory.note(sha256, path, status)
 
     def require(self, sha256: str, name: str, *, what: str) -> Path:
         """Give the file, checked. Raise RefusedError when it is gone or damaged."""
@@ -121,10 +132,12 @@ class Store:
                 yield incoming
                 file.flush()
                 os.fsync(file.fileno())
+                written = os.fstat(file.fileno())
             Path(new).chmod(0o644)
             target = self.path(incoming.sha256, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             Path(new).replace(target)
+            self._note(incoming.sha256, target, written)
         except OSError as error:
             if error.errno in _FULL and error.filename is None:  # writing tells no name
                 error.filename = str(scratch / name)
@@ -162,9 +175,11 @@ class Store:
             self.abandon(sha256)
             return
         part.chmod(0o644)
+        written = part.stat()
         target = self.path(sha256, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         part.replace(target)
+        self._note(sha256, target, written)
         self.abandon(sha256)
 
     def validator(self, sha256: str) -> Path:

@@ -29,7 +29,7 @@ def test_a_secret_is_for_a_portable_build(tmp_path: Path) -> None:
     file.touch()
     assert "portable build alone" in refusal(secrets={"ca": file})
     assert "portable build alone" in refusal(secrets={"ca": file}, portable=True, output=tmp_path / "out")
-    assert "There is: ca, netrc, pip" in refusal(secrets={"key": file}, portable=True)
+    assert "There is: ca, netrc, pip, snapshot" in refusal(secrets={"key": file}, portable=True)
     assert "no file" in refusal(secrets={"ca": tmp_path}, portable=True)
     with_comma = tmp_path / "a,type=env"  # a further option, where the client reads it
     with_comma.touch()

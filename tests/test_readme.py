@@ -45,8 +45,8 @@ def test_the_help_that_is_kept_is_the_parsers(request: pytest.FixtureRequest) ->
 
 def test_every_option_in_the_readme_exists() -> None:
     known = set(re.findall(r"--[a-z-]+", help_of() + "".join(map(help_of, VERBS))))
-    # those of pip, of uv, and of the bench
-    elsewhere = {"--no-deps", "--require-hashes", "--generate-hashes", "--offline", "--slow"}
+    # those of pip, of uv, of docker, and of the bench
+    elsewhere = {"--no-deps", "--require-hashes", "--generate-hashes", "--offline", "--init", "--slow"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - known - elsewhere == set()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 from envcap.errors import RefusedError
 from envcap.places import download_cache, lock_store
 from envcap.store import Store, file_sha256
+from envcap.store_memory import Memory
 
 CONTENT = b"some content"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -193,3 +195,33 @@ def test_many_files_at_once_do_not_lose_the_folder_of_what_is_on_its_way(tmp_pat
         list(threads.map(bring, contents))
     assert len(list(store.root.glob("*/file"))) == len(contents)
     assert not (store.root / "partial").exists()
+
+
+def test_what_is_known_is_not_read_again(tmp_path: Path) -> None:
+    """As long as inode, size and time are the same: a link and an older use change nothing of them."""
+    store = Store(tmp_path / "store", memory=Memory(tmp_path / "known"))
+    path = store.path(store.add_bytes(CONTENT, "name"), "name")
+    status = path.stat()
+    os.link(path, tmp_path / "linked")
+    path.write_bytes(CONTENT[::-1])
+    os.utime(path, ns=(1, status.st_mtime_ns))
+    assert store.find(SHA256, "name") == path
+    assert path.stat().st_atime_ns > status.st_mtime_ns - 10**10, "its use is noted"
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    os.utime(path)
+    assert store.find(SHA256, "name") is None
+    assert not path.exists()
+
+
+def test_what_was_read_once_is_known_then(tmp_path: Path) -> None:
+    Store(tmp_path / "store").add_bytes(CONTENT, "name")
+    store = Store(tmp_path / "store", memory=Memory(tmp_path / "known"))
+    path = store.path(SHA256, "name")
+    assert store.find(SHA256, "name") == path
+    assert Memory(tmp_path / "known").knows(SHA256, path)
+    path.rename(path.with_name("other"))
+    shutil.copy2(path.with_name("other"), path)
+    assert not Memory(tmp_path / "known").knows(SHA256, path)  # another inode
+    assert store.find(SHA256, "name") == path
+    (tmp_path / "known" / SHA256).write_bytes(b"damaged")
+    assert store.find(SHA256, "name") == path

@@ -59,15 +59,30 @@ def compile_wheels(
 
 
 def _sort_out(archive: Path, expected: set[str]) -> dict[str, Bytecode]:
-    """Find the byte code of each wheel. Raises NotRunError for what is none: it comes from a container."""
+    """Find the byte code of each wheel. Raises NotRunError for what is none, or too little: it comes from a container.
+
+    `expected` are the modules without their ending. An empty member is a module that this Python cannot read.
+    """
     found: dict[str, list[tuple[str, int, int]]] = {}
-    with tarfile.open(archive) as members:
-        for member in members:
-            folder, _, _ = member.name.rpartition("/__pycache__/")
-            if folder not in expected or not member.isfile() or not member.name.endswith(".pyc"):
-                raise NotRunError(f"Compiling byte code gave `{member.name}`, which is none.")
-            wheel, _, place = member.name.partition("/")
-            found.setdefault(wheel, []).append((place, member.offset_data, member.size))
+    missing = set(expected)
+    try:
+        with tarfile.open(archive) as members:
+            for member in members:
+                folder, _, file = member.name.rpartition("/__pycache__/")
+                stem, *endings = file.rsplit(".", 2)  # `name.cpython-311.pyc`
+                module = f"{folder}/{stem}"
+                if module not in expected or not member.isfile() or len(endings) != 2 or endings[1] != "pyc":
+                    raise NotRunError(f"Compiling byte code gave `{member.name}`, which is none.")
+                missing.discard(module)
+                wheel, _, place = member.name.partition("/")
+                if member.size:
+                    found.setdefault(wheel, []).append((place, member.offset_data, member.size))
+    except (tarfile.TarError, EOFError) as error:
+        raise NotRunError(f"Compiling byte code gave an archive that cannot be read: {error}.") from error
+    if missing:
+        raise NotRunError(
+            f"Compiling byte code ended without {len(missing)} of {len(expected)} modules, `{min(missing)}` among them."
+        )
     return {wheel: Bytecode(archive=archive, members=sorted(members)) for wheel, members in found.items()}
 
 
@@ -85,15 +100,16 @@ class _Sources:
     def __init__(self, installation: Installation) -> None:
         self.stream = io.BytesIO()
         self.wheel = ""
-        self.expected: set[str] = set()  # folders whose modules are compiled
+        self.expected: set[str] = set()  # modules, by their places without `.py`
         self._archive = LayerArchive(self.stream, folders=False)
         self._site = installation.site.lstrip("/")
 
     def add(self, name: str, content: IO[bytes], *, size: int, executable: bool = False) -> None:
         """Take one file, if it is a module."""
-        if name.startswith(f"{self._site}/") and name.endswith(".py"):
+        # A file that is called `.py` and nothing more is no module.
+        if name.startswith(f"{self._site}/") and name.endswith(".py") and not name.endswith("/.py"):
             self._archive.add(f"{self.wheel}/{name}", content, size=size, executable=executable)
-            self.expected.add(f"{self.wheel}/{name.rpartition('/')[0]}")
+            self.expected.add(f"{self.wheel}/{name.removesuffix('.py')}")
 
     def finished(self) -> bytes:
         """Give the archive of all."""

@@ -1,9 +1,13 @@
 """Compiles the sources of an archive to byte code. Runs elsewhere: under the interpreter that will read it.
 
 Standard library only, Python 3.6 and newer. It reads `sources.tar`, whose members are named by their wheel and their
-place in the image, fills `bytecode.tar` beside itself in the same way, and says which Python it is. Each portion of a
-wheel is compiled in a process of its own, branched off from one that has compiled nothing: what a file becomes then
-depends on its wheel alone (objects that happen to be shared with other files are written in another way).
+place in the image, fills `bytecode.tar` beside itself in the same way, and says which Python it is. Every source has a
+member there; an empty one says that it is no Python of this version. Anything else that goes wrong, in whichever
+process, ends the whole with another code than 0: what came of it until then is no byte code of these wheels.
+
+Each portion of a wheel is compiled in a process of its own, branched off from one that has compiled nothing: what a
+file becomes then depends on its wheel alone (objects that happen to be shared with other files are written in another
+way).
 """
 
 import importlib.machinery
@@ -14,6 +18,7 @@ import os
 import sys
 import tarfile
 import tempfile
+import traceback
 import warnings
 
 TYPE_CHECKING = False  # as in `typing`, which is dear to import
@@ -25,6 +30,11 @@ SETTINGS = {"PYTHONHASHSEED": "0"}  # the order of what is in a set of names, be
 EXTERNAL = getattr(importlib, "_bootstrap_external")  # noqa: B009  (no type checker knows it)
 PORTION = 64  # files
 MARK = "envcap-python "
+# What compiling raises for a source that this Python cannot read: packages ship files for other ones, and templates.
+# Before 3.9 the parser also says that it has no memory when brackets are nested too deeply.
+UNREADABLE = (SyntaxError, ValueError, RecursionError, OverflowError) + (
+    (MemoryError,) if sys.version_info < (3, 9) else ()
+)  # type: tuple[type[Exception], ...]
 
 
 def compiled(path, content, mtime):  # type: (str, bytes, int) -> bytes
@@ -37,17 +47,38 @@ def compiled(path, content, mtime):  # type: (str, bytes, int) -> bytes
 
 
 def branch_off(sources, scratch):  # type: (list[tuple[str, bytes, int, str]], str) -> None
-    """Compile some sources in a new process. For each that is in order, the named file of `scratch` is there after."""
+    """Compile some sources in a new process, each to the named file of `scratch`, empty for one that it cannot read.
+
+    Whatever happens there, nothing of this process is unwound in it.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
     if os.fork():
         return
-    for path, content, mtime, target in sources:
-        try:
-            made = compiled(path, content, mtime)
-        except Exception:  # noqa: BLE001, S112  (packages ship files for other Pythons, and templates)
-            continue
-        with open(os.path.join(scratch, target), "wb") as file:
-            file.write(made)
-    os._exit(0)
+    code = 1
+    try:
+        for path, content, mtime, target in sources:
+            try:
+                made = compiled(path, content, mtime)
+            except UNREADABLE:
+                made = b""
+            with open(os.path.join(scratch, target), "wb") as file:
+                file.write(made)
+        code = 0
+    except BaseException:  # noqa: BLE001  (its end is the one that counts)
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def await_one(failures):  # type: (list[str]) -> None
+    """Wait until one of the processes has ended; add to `failures` how, unless it ended well."""
+    status = os.wait()[1]
+    if os.WIFSIGNALED(status):
+        failures.append("it was ended by signal %d" % os.WTERMSIG(status))
+    elif os.WEXITSTATUS(status):
+        failures.append("it ended with code %d" % os.WEXITSTATUS(status))
 
 
 def portions(archive):  # type: (tarfile.TarFile) -> Iterator[list[tarfile.TarInfo]]
@@ -63,8 +94,12 @@ def portions(archive):  # type: (tarfile.TarFile) -> Iterator[list[tarfile.TarIn
 
 
 def compile_all(archive, scratch):  # type: (tarfile.TarFile, str) -> list[tuple[str, int, str]]
-    """Compile every member, some at a time; give name and time of each, and the file of its byte code."""
+    """Compile every member, some at a time; give name and time of each, and the file of its byte code.
+
+    Ends the program when a process does not do its part.
+    """
     made = []  # type: list[tuple[str, int, str]]
+    failures = []  # type: list[str]
     running = 0
     for portion in portions(archive):
         sources = []
@@ -78,12 +113,16 @@ def compile_all(archive, scratch):  # type: (tarfile.TarFile, str) -> list[tuple
                 (wheel + importlib.util.cache_from_source("/" + path, optimization=""), int(member.mtime), target)
             )
         if running == len(os.sched_getaffinity(0)):
-            os.wait()
+            await_one(failures)
             running -= 1
+        if failures:
+            break
         branch_off(sources, scratch)
         running += 1
     for _ in range(running):
-        os.wait()
+        await_one(failures)
+    if failures:
+        sys.exit("a process that compiles failed: %s" % failures[0])
     return made
 
 
@@ -100,12 +139,11 @@ def main():  # type: () -> None
         # Into the file that is there: the folder may be somebody else's.
         with tarfile.open(os.path.join(here, "bytecode.tar"), "w") as archive:
             for name, mtime, target in made:
-                if os.path.exists(os.path.join(scratch, target)):
-                    with open(os.path.join(scratch, target), "rb") as file:
-                        content = file.read()
-                    member = tarfile.TarInfo(name)
-                    member.size, member.mtime = len(content), mtime
-                    archive.addfile(member, io.BytesIO(content))
+                with open(os.path.join(scratch, target), "rb") as file:
+                    content = file.read()
+                member = tarfile.TarInfo(name)
+                member.size, member.mtime = len(content), mtime
+                archive.addfile(member, io.BytesIO(content))
     kind = {"alpha": "a", "beta": "b", "candidate": "rc", "final": ""}[sys.version_info[3]]
     version = "%d.%d.%d" % sys.version_info[:3] + (kind + str(sys.version_info[4]) if kind else "")
     print(MARK + json.dumps(version))

@@ -18,7 +18,7 @@ from envcap.model.image import Installation
 from envcap.model.progress import Progress, Tell
 from envcap.store import Store
 
-FORMAT = 2  # of the archives: to be raised with every change of what is in them
+FORMAT = 3  # of the archives: to be raised with every change of what is in them
 _AT_ONCE = 2  # unpacking is half computing, half waiting for the disk
 _NAME = "files.tar"
 

@@ -69,7 +69,8 @@ def build(
             "--secret",
             envvar="ENVCAP_SECRET",
             metavar="NAME=FILE",
-            help="Hand a file to the steps of a portable build: ca (certificates), netrc or pip (its configuration).",
+            help="Hand a file to the steps of a portable build: ca (certificates), netrc, pip (its configuration) or "
+            "snapshot (the address of dated archives).",
         ),
     ] = None,
     sbom: Annotated[

@@ -10,7 +10,7 @@ from envcap.errors import WrongUsageError
 class Companions:
     """A bill of materials and a provenance, each where it was asked for.
 
-    Raises WrongUsageError for one that cannot be.
+    Raises WrongUsageError for one that cannot be, NotRunError where what writes it is not installed.
     """
 
     def __init__(self, *, sbom: Path | None, provenance: Path | None, only_context: bool) -> None:
@@ -20,6 +20,10 @@ class Companions:
         for path in (sbom, provenance):
             if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
                 raise WrongUsageError(f"`{path}` cannot be written: it is a folder, or in one that is not there.")
+        if sbom is not None:
+            from envcap.report.cyclonedx import require_library
+
+            require_library()  # now, and not after an hour of building
 
     def write(self, built: Built) -> None:
         """Write every file, each whole or not at all."""

@@ -1,7 +1,19 @@
 """BuildKit through the client's `buildx`: faster than the classic builder, and an image with the same digest each time.
 
 All layers are deterministic by themselves, so that SOURCE_DATE_EPOCH, which dates the image's configuration, is all
-that it takes. Layers are stored as they are: how a compressor packs them changes from version to version.
+that it takes. Of what an exporter may be told:
+
+- `rewrite-timestamp=true` is not used. It gives files the epoch's time that are younger than that, and no layer has
+  such: archives come with fixed times, and each step sets the times of what it made (a test looks at every member of
+  every layer). It would cost a second writing of all layers, and BuildKit 0.13 refuses it for an image that is to be
+  unpacked in the engine's store ("conflicts with unpack").
+- `oci-mediatypes=true` and `compression=uncompressed` are named for the containerd store, which keeps the manifest:
+  defaults change from version to version, as does how a compressor packs. The base's layers stay as its registry has
+  them. The classic store keeps neither manifest nor packed layers, and its exporter knows no such words.
+- `--provenance=false --sbom=false`, since an attestation tells when it was made.
+
+The id that comes back is the manifest's digest in the containerd store and the configuration's in the classic one: one
+lock has one id for each kind of store (`Image.digest_of`).
 """
 
 import os
@@ -39,6 +51,7 @@ class Solved(Data, frozen=True, kw_only=True):
     identity: str
     steps: list[StepTime] = []
     builder: str = ""  # in words
+    note: str | None = None  # what a better builder would need here
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -63,15 +76,17 @@ class BuildKit:
         use_cache: bool,
         tell: Tell,
         secrets: Mapping[str, Path] | None = None,
+        arguments: Mapping[str, str] | None = None,
     ) -> Solved:
         """Build an image without a name. `compresses` says that the engine's store would compress its layers.
 
         With `secrets`, files by the names that the steps know them by, the steps reach the network; no layer keeps
-        them. Raises NotRunError with the failing step and its last lines.
+        them. `arguments` are values of the Dockerfile's ARGs. Raises NotRunError with the failing step and its last
+        lines.
         """
-        solve = partial(
-            self._solve, context, folder, words=_output_words(compresses=compresses, secrets=secrets), tell=tell
-        )
+        words = _output_words(compresses=compresses, secrets=secrets)
+        words += [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
+        solve = partial(self._solve, context, folder, words=words, tell=tell)
         try:
             return solve(use_cache=use_cache)
         except _CollidedError:
@@ -125,7 +140,8 @@ def _failure(seen: BuildProgress, finished: Finished) -> NotRunError:
 
 
 def _output_words(*, compresses: bool, secrets: Mapping[str, Path] | None) -> list[str]:
-    output = ["--output", "type=image,compression=uncompressed" if compresses else "type=image"]
+    told = ",oci-mediatypes=true,compression=uncompressed" if compresses else ""
+    output = ["--output", f"type=image{told}"]
     if secrets is None:
         return [*output, "--network", "none"]
     return output + [
@@ -136,10 +152,15 @@ def _output_words(*, compresses: bool, secrets: Mapping[str, Path] | None) -> li
 def find_buildkit() -> BuildKit | None:
     """Give BuildKit where the Docker client has it and the user has not turned it off (`DOCKER_BUILDKIT=0`)."""
     client = shutil.which("docker")
-    if client is None or os.environ.get("DOCKER_BUILDKIT") == "0":
+    if client is None or is_turned_off():
         return None
     version = buildx_version()
     return BuildKit(client, version) if version else None
+
+
+def is_turned_off() -> bool:
+    """Tell whether the user wants the classic builder."""
+    return os.environ.get("DOCKER_BUILDKIT") == "0"
 
 
 def buildx_version() -> str | None:

@@ -7,12 +7,17 @@ import docker
 import msgspec
 
 from envcap.engines.base_image import has_containerd_store
-from envcap.engines.buildkit import Solved, find_buildkit
+from envcap.engines.buildkit import Solved, find_buildkit, is_turned_off
 from envcap.engines.classic import build_classic
 from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour, answering
 from envcap.engines.engine import Engine
 from envcap.model.image import Context
 from envcap.model.progress import Progress, Tell
+
+_NO_BUILDX = (
+    "the Docker client has no BuildKit (`docker buildx`), which is faster and gives an image with the same digest each "
+    "time: install the package `docker-buildx-plugin` (Debian: `docker-buildx`)"
+)
 
 
 def _build_docker(
@@ -25,14 +30,22 @@ def _build_docker(
     tell: Tell,
     remove: Callable[[str], None],
 ) -> Solved:
-    """Build with BuildKit where the client has it, else with the classic builder, which every engine has."""
+    """Build with BuildKit where the client has it, else with the classic builder, which every engine has.
+
+    Where the client lacks it, and nobody turned it off, that is said before and noted in what comes back.
+    """
     buildkit = find_buildkit()
-    builder = f"BuildKit (buildx {buildkit.version})" if buildkit else "Docker's classic builder"
+    told = client.info()
+    engine = f"Docker {told.get('ServerVersion', 'of an unknown version')}"
+    builder = f"BuildKit (buildx {buildkit.version}, {engine})" if buildkit else f"Docker's classic builder ({engine})"
     tell(Progress(kind="step", text=f"building `{tag}` with {builder}"))
     if buildkit is None:
+        note = None if is_turned_off() else _NO_BUILDX
+        if note is not None:
+            tell(Progress(kind="notice", text=note))
         identity = build_classic(client, context, folder, use_cache=use_cache, tell=tell, remove=remove)
-        return Solved(identity=identity, builder=builder)
-    compresses = has_containerd_store(client.info())
+        return Solved(identity=identity, builder=builder, note=note)
+    compresses = has_containerd_store(told)
     solved = buildkit.build(context, folder, compresses=compresses, use_cache=use_cache, tell=tell)
     return msgspec.structs.replace(solved, builder=builder)
 

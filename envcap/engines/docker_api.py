@@ -143,11 +143,20 @@ class DockerEngine:
                 self._client, context, folder, tag=tag, use_cache=use_cache, tell=tell, remove=self._remove
             )
             self._name(solved.identity, tag)
-        image = self.find(tag)
-        if image is None:
-            raise NotRunError(f"{self._flavour.title} lost the image `{tag}` right after building it.")
-        promise = _promise(self._client.images.get(tag).attrs, context)
-        return msgspec.structs.replace(image, builder=solved.builder, promise=promise, steps=solved.steps)
+            image = self.find(tag)
+            if image is None:
+                raise NotRunError(f"{self._flavour.title} lost the image `{tag}` right after building it.")
+            attributes = self._client.images.get(tag).attrs
+            is_containerd = base_image.has_containerd_store(self._client.info())
+        return msgspec.structs.replace(
+            image,
+            builder=solved.builder,
+            promise=_promise(attributes, context),
+            unproven=context.unproven,
+            digest_of="manifest" if is_containerd else "configuration",
+            steps=solved.steps,
+            note=solved.note,
+        )
 
     def push(self, reference: str, *, tell: Tell) -> str:
         """Push through the engine, with the login of the user's own client."""
@@ -269,11 +278,15 @@ def _step(created_by: str) -> str:
     return " ".join(text.split())
 
 
-def _promise(attributes: dict[str, Any], context: Context) -> Promise:
-    """Tell what another build will give. Layers are the same in any case.
+def _promise(attributes: dict[str, Any], context: Context) -> Promise | None:
+    """Tell what another build will give; None where programs ran of which nobody knows that they do the same each time.
 
-    Of the rest only dates vary, and a builder that took them from SOURCE_DATE_EPOCH (BuildKit 0.11 and newer) shows it.
+    Without such, layers are the same in any case: each comes of an archive with fixed times, or of a step of ours that
+    sets them. Of the rest only dates vary, and a builder that took them from SOURCE_DATE_EPOCH (BuildKit 0.11 and
+    newer, buildah's `--timestamp`) shows it.
     """
+    if context.unproven:
+        return None
     created = str(attributes.get("Created", ""))
     dated = datetime.fromtimestamp(context.epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     return "bit for bit" if created.removesuffix("Z").partition(".")[0] == dated else "same content"

@@ -10,11 +10,19 @@ from envcap.model.progress import Progress, Tell
 
 
 def build_online(
-    context: Context, folder: Path, *, tag: str, secrets: Mapping[str, Path], use_cache: bool, tell: Tell
+    context: Context,
+    folder: Path,
+    *,
+    tag: str,
+    secrets: Mapping[str, Path],
+    arguments: Mapping[str, str],
+    use_cache: bool,
+    tell: Tell,
 ) -> None:
     """Build the image from the context written to `folder`; its steps reach the network. Afterwards it has the tag.
 
-    `secrets` are files by the names that the steps know them by; no layer keeps them. Raises NotRunError without
+    `secrets` are files by the names that the steps know them by; no layer keeps them. `arguments` are values of the
+    Dockerfile's ARGs. Raises NotRunError without
     BuildKit, and with the last lines of a failed build.
     """
     buildkit = find_buildkit()
@@ -26,7 +34,9 @@ def build_online(
         )
     tell(Progress(kind="step", text=f"building `{tag}` with BuildKit (buildx {buildkit.version})"))
     try:
-        solved = buildkit.build(context, folder, compresses=False, use_cache=use_cache, tell=tell, secrets=secrets)
+        solved = buildkit.build(
+            context, folder, compresses=False, use_cache=use_cache, tell=tell, secrets=secrets, arguments=arguments
+        )
     except NotRunError as error:
         raise NotRunError(
             error.message,

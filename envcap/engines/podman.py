@@ -26,6 +26,9 @@ from envcap.model.progress import Progress, Tell
 from envcap.process import capture, run_live, serving
 
 _TITLE = "Podman"
+# The first whose builder leaves out the label with its own version (buildah 1.26, `--identity-label`); `--timestamp` is
+# older. Debian 12 and Ubuntu 24.04 have newer ones, Ubuntu 22.04 has 3.4.
+_NEEDED = (4, 1)
 _INSTALL = "Install the package `podman`, or use `--engine docker` or `--engine venv`."
 _START = "`podman info` tells whether it works; `systemctl --user start podman.socket` starts its service."
 _IDLE = "3600"  # seconds after which a service of ours ends by itself, should nobody be left to end it
@@ -41,6 +44,7 @@ def open_engine(project: Path) -> Engine:
     program = shutil.which("podman")
     if program is None:
         raise NotRunError("There is no program `podman` here.", hint=_INSTALL)
+    require_version(podman_version(program))
     with ExitStack() as stack:
         address = _address() or stack.enter_context(_service(program))
         client = answering(lambda: docker.DockerClient(base_url=address, timeout=SECONDS), title=_TITLE, hint=_START)
@@ -49,6 +53,23 @@ def open_engine(project: Path) -> Engine:
             name="podman", title=_TITLE, start=_START, build=partial(_build, program, address), gives_gpus=False
         )
         return DockerEngine(client, flavour, release=stack.pop_all().close)
+
+
+def podman_version(program: str) -> str:
+    """Give the version of the client, as `4.3.1`."""
+    done = capture([program, "--version"], purpose="Asking for podman's version", timeout=30.0)
+    return done.stdout.decode(errors="replace").split()[-1]
+
+
+def require_version(version: str) -> None:
+    """Raise NotRunError for one that cannot build as envcap asks it to; one that is told otherwise is believed."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers is not None and tuple(map(int, numbers.groups())) < _NEEDED:
+        needed = ".".join(map(str, _NEEDED))
+        raise NotRunError(
+            f"This is podman {version}, and its builder cannot give the same image each time: that takes {needed}.",
+            hint=f"Install podman {needed} or newer, or use `--engine docker` or `--engine venv`.",
+        )
 
 
 def _address() -> str | None:
@@ -93,7 +114,7 @@ def _build(
     Through the SDK it could not. It says what it adds by its steps, not how long they take.
     """
     del client, remove  # its containers are its own: it removes them
-    builder = f"buildah ({_version(program)})"
+    builder = f"buildah (podman {podman_version(program)})"
     tell(Progress(kind="step", text=f"building `{tag}` with {builder}"))
     seen = _Steps()
 
@@ -133,8 +154,3 @@ class _Steps:
         elif not _NOISE.match(line):
             self.tail.append(line)
             yield Progress(kind="output", text=line)
-
-
-def _version(program: str) -> str:
-    done = capture([program, "--version"], purpose="Asking for podman's version", timeout=30.0)
-    return done.stdout.decode(errors="replace").strip()

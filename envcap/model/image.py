@@ -43,6 +43,7 @@ class Context(Data, frozen=True, kw_only=True):
     files: list[ContextFile]
     epoch: int = 0  # seconds since 1970: when the lock was made, which is the date of its images
     installation: Installation | None = None  # None for an engine without images
+    unproven: list[str] = []  # programs that its build runs and that need not do the same each time, in words
 
 
 class StepTime(Data, frozen=True, kw_only=True):
@@ -52,9 +53,12 @@ class StepTime(Data, frozen=True, kw_only=True):
     seconds: float
 
 
-# What another build of the same lock gives: an image of the same digest, or layers of the same digests under a
-# configuration that says when it was made.
+# What another build of the same lock gives, in the same kind of store and by the same kind of builder: an image of the
+# same digest, or layers of the same digests under a configuration that says when it was made.
 Promise = Literal["bit for bit", "same content"]
+# What an image's id is the digest of. Docker's containerd store names an image by its manifest, as a registry does;
+# Docker's classic store and podman name it by its configuration. So one lock has one id for each.
+DigestOf = Literal["manifest", "configuration"]
 
 
 class Image(Data, frozen=True, kw_only=True):
@@ -67,7 +71,10 @@ class Image(Data, frozen=True, kw_only=True):
     size: int | None = None  # bytes
     target: Target = "eval"
     builder: str | None = None  # who built it just now, None for one that was there
-    promise: Promise | None = None
+    promise: Promise | None = None  # None where none is given: `unproven` tells why, if it was built just now
+    unproven: list[str] = []  # programs that its build ran and that need not do the same each time, in words
+    digest_of: DigestOf | None = None  # what `identity` is the digest of; known of an image that was built just now
+    note: str | None = None  # what a better builder would need here
     steps: list[StepTime] = []  # of that build, where the builder tells
     pushed: str | None = None  # where a registry has it: the name with the digest of the manifest there
 

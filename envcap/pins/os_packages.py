@@ -85,6 +85,24 @@ def fetch_os_packages(
     return files
 
 
+def snapshot_service(packages: Sequence[OsPackage], *, environ: Mapping[str, str]) -> str | None:
+    """Give the address of the dated snapshots of the archive that packages are from, or None where none is named.
+
+    Raises WrongUsageError for one with credentials: it comes into the history of an image.
+    """
+    for package in packages:
+        match = _POOL.search(package.url)
+        service = environ.get(_SERVICES[match["archive"]]) if match is not None else None
+        if match is not None and service:
+            if strip_credentials(service) != service:
+                raise WrongUsageError(
+                    f"{_SERVICES[match['archive']]} holds credentials, which would stay in the image.",
+                    hint="Hand the address in with `--secret snapshot=FILE`, which no layer keeps.",
+                )
+            return service.rstrip("/")
+    return None
+
+
 def snapshot_address(url: str, *, frozen_at: str, environ: Mapping[str, str]) -> str | None:
     """Give where a file of the archive is in the dated snapshot of `frozen_at` (RFC 3339, UTC), or None.
 

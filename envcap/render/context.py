@@ -11,7 +11,7 @@ from envcap.model.image import Context, ContextFile, Target
 from envcap.model.layout import CODE_ARCHIVE, EPOCH, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL, TOOLKIT
 from envcap.model.lock import Base, Lock, OsPackage
 from envcap.render.conda import conda_files, conda_values
-from envcap.render.furnishing import image_archive
+from envcap.render.furnishing import MAKE_USER, USER, image_archive
 from envcap.render.layers import ENVIRONMENT, MAKE_ENVIRONMENT, installation_of, layer_files, layer_steps
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 from envcap.render.templates import fill
@@ -73,6 +73,7 @@ def render(
         environment=environment,
         files=files,
         installation=installation_of(lock) if needs_base else None,
+        unproven=["post-link scripts of conda packages"] if link_scripts and lock.conda_prefix is not None else [],
     )
 
 
@@ -89,7 +90,7 @@ def image_environment(lock: Lock) -> dict[str, str]:
     surrounding = {
         "HOME": HOME,
         "LANG": "C.UTF-8",
-        "USER": "envcap",  # so that getpass.getuser works for a user id without an entry
+        "USER": USER,  # so that getpass.getuser works for another user id too, which has no entry
         **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": ENVIRONMENT}),
     }
     if stack_of(lock) is not None:
@@ -153,7 +154,8 @@ def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target)
         "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
         "toolkit": pinned_reference(lock.toolkit.image) if lock.toolkit is not None else None,
         "conda": conda_values(lock) if lock.conda_prefix is not None else None,
-        "make_environment": exec_form(["python3", "-I", "-B", "-c", MAKE_ENVIRONMENT]),
+        "prepare": _python("; ".join([MAKE_USER, *([] if lock.conda_prefix is not None else [MAKE_ENVIRONMENT])])),
+        "make_user": _python(MAKE_USER),
         "layers": layer_steps(lock.packages),
         "environment": [(check_variable_name(name), quote_value(value)) for name, value in environment.items()],
         "user": OWNER,
@@ -161,6 +163,10 @@ def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target)
         "command": exec_form(lock.declaration.command),
         "labels": [(name, quote_value(value)) for name, value in labels.items()],
     }
+
+
+def _python(program: str) -> str:
+    return exec_form(["python3", "-I", "-B", "-c", program])
 
 
 def base_reference(lock: Lock) -> str:

@@ -1,5 +1,6 @@
 """What is in an image, as a bill of materials that scanners read: CycloneDX 1.6, JSON. Model in, string out."""
 
+import importlib.util
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,14 +21,19 @@ def describe_cyclonedx(lock: Lock) -> str:
 
     What the base image itself holds is not listed: it is named by its digest. Raises NotRunError without the library.
     """
-    try:
-        from cyclonedx.output.json import JsonV1Dot6
-    except ImportError as error:
+    require_library()
+    from cyclonedx.output.json import JsonV1Dot6
+
+    return JsonV1Dot6(_bill(lock)).output_as_string(indent=2) + "\n"
+
+
+def require_library() -> None:
+    """Raise NotRunError where the library that writes the bill is not installed."""
+    if importlib.util.find_spec("cyclonedx") is None:
         raise NotRunError(
             "A bill of materials needs the library `cyclonedx-python-lib`, which is not installed.",
             hint="`pip install 'envcap[sbom]'` installs it.",
-        ) from error
-    return JsonV1Dot6(_bill(lock)).output_as_string(indent=2) + "\n"
+        )
 
 
 def _bill(lock: Lock) -> "Bom":

@@ -21,7 +21,11 @@ _BUILDER = "https://envcap.dev/builder/local"
 def provenance_document(lock: Lock, making: Making) -> str:
     """Give the statement about a finished image, as JSON; names and digests only, nothing of the machine it ran on."""
     image = making.image
-    subject = [{"name": image.reference, "digest": {"sha256": image.identity.removeprefix("sha256:")}}]
+    # Who has it from a registry knows it by the digest there; the engine's own id may be that of its configuration.
+    place, at, digest = (image.pushed or "").partition("@")
+    name, digest = (place, digest) if at else (image.reference, image.identity)
+    subject = [{"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}]
+    versions = {"envcap": __version__, "engine": image.engine, **({"builder": image.builder} if image.builder else {})}
     predicate = {
         "buildDefinition": {
             "buildType": _BUILD_TYPE,
@@ -34,7 +38,7 @@ def provenance_document(lock: Lock, making: Making) -> str:
             "resolvedDependencies": [*_dependencies(lock, making)],
         },
         "runDetails": {
-            "builder": {"id": _BUILDER, "version": {"envcap": __version__, "engine": image.engine}},
+            "builder": {"id": _BUILDER, "version": versions},
             "metadata": {"startedOn": making.started, "finishedOn": making.finished},
         },
     }
@@ -53,6 +57,8 @@ def _dependencies(lock: Lock, making: Making) -> Iterator[dict[str, Any]]:
         yield _resource(base.reference, base.digest.removeprefix("sha256:"), uri=place)
     for wheel in [*(package.wheel for package in lock.packages), *(package.archive for package in lock.conda)]:
         yield _file(wheel)
+    if lock.conda_prefix is not None and lock.conda_prefix.installer is not None:
+        yield _file(lock.conda_prefix.installer)
     for package in lock.os_packages.packages if lock.os_packages is not None else []:
         yield _resource(package.file, package.sha256, uri=package.url)
     if making.target != "serve":

@@ -98,9 +98,13 @@ def _how_built(image: Image) -> list[str]:
     """Tell who built it, what another build of the lock will give, and which steps took long."""
     lines = []
     if image.promise == "bit for bit":
-        lines.append(f"  the same again  bit for bit: {image.identity} from {image.builder}")
+        lines.append(f"  the same again  bit for bit: {image.identity} ({image.digest_of}) from {image.builder}")
     elif image.promise == "same content":
         lines.append(f"  the same again  in content: its layers, but not its date; built by {image.builder}")
+    elif image.unproven:
+        lines.append(f"  the same again  not promised: {', '.join(image.unproven)} ran; built by {image.builder}")
+    if image.note is not None:
+        lines.append(f"  note            {image.note}")
     slow = sorted((step for step in image.steps if step.seconds >= _SLOW), key=lambda step: -step.seconds)[:_MOST_SLOW]
     if slow:
         words = [f"{step.seconds:.1f} s {step.step[:_STEP_WIDTH]}" for step in slow]

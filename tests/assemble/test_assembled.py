@@ -1,12 +1,14 @@
 """Archives with byte code, made by real interpreters, kept in the cache, and joined to layers."""
 
+import io
 import marshal
 import os
+import resource
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,70 @@ VERSION = "{}.{}.{}".format(*sys.version_info[:3])
 SERIES = "python{}.{}".format(*sys.version_info[:2])
 INSTALLATION = Installation(prefix="/opt/env", python=VERSION, series=SERIES)
 CACHED = f"opt/env/lib/{SERIES}/site-packages/sample/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
+
+
+def limited(number: int, value: int) -> Callable[..., str]:
+    """Give a compiler whose processes have a limit of the system, on each for itself."""
+
+    def compile_there(files: Mapping[str, bytes], results: Path) -> str:
+        for name, content in files.items():
+            (results / name).write_bytes(content)
+        done = subprocess.run(
+            [sys.executable, PROGRAM],
+            cwd=results,
+            env={**os.environ, "TMPDIR": str(results)},
+            preexec_fn=lambda: resource.setrlimit(number, (value, value)),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert not [path for path in results.iterdir() if path.is_dir()], "the scratch folder is left"
+        if done.returncode != 0:
+            raise NotRunError(done.stderr)
+        return done.stdout
+
+    return compile_there
+
+
+# A process that may write no file so large, as on a full disk; and one that the system kills for what it takes.
+LIMITS = {
+    "it ended with code 1": (resource.RLIMIT_FSIZE, 1 << 16, "'" + "x" * (1 << 17) + "'\n"),
+    "it was ended by signal": (resource.RLIMIT_CPU, 1, "x = [" + "[0, y]," * 800_000 + "]\n"),
+}
+
+
+@pytest.mark.parametrize("end", LIMITS)
+def test_a_process_that_fails_spoils_nothing(end: str, make_wheel: Any, tmp_path: Path) -> None:
+    """Its byte code would be missing in every image of every project, and nobody would know."""
+    number, value, source = LIMITS[end]
+    wheel = make_wheel({"sample/large.py": source})
+    cache = AssembledWheels(Store(tmp_path / "cache"))
+    compiler = Compiler(name="tests", run=limited(number, value))
+    with pytest.raises(NotRunError, match=f"a process that compiles failed: {end}"):
+        cache.assemble({file_sha256(wheel): wheel}, INSTALLATION, compiler=compiler, tell=say_nothing)
+    assert cache.find(file_sha256(wheel), INSTALLATION) is None
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("content", ["", "less"], ids=["no archive", "too little"])
+def test_what_compiles_less_than_it_was_given_is_noticed(content: str, make_wheel: Any, tmp_path: Path) -> None:
+    wheel = make_wheel()
+
+    def forget(files: Mapping[str, bytes], results: Path) -> str:
+        said = compile_here(files, results)
+        with tarfile.open(results / "bytecode.tar") as archive:
+            members = [member for member in archive if "sample_speed" not in member.name]
+        with tarfile.open(results / "bytecode.tar", "w") as archive:
+            for member in members:
+                archive.addfile(member, io.BytesIO(bytes(member.size)))
+        if not content:
+            (results / "bytecode.tar").write_bytes(b"")
+        return said
+
+    with pytest.raises(NotRunError, match="sample_speed` among them" if content else "cannot be read"):
+        AssembledWheels(Store(tmp_path / "cache")).assemble(
+            {file_sha256(wheel): wheel}, INSTALLATION, compiler=Compiler(name="tests", run=forget), tell=say_nothing
+        )
 
 
 def compile_here(files: Mapping[str, bytes], results: Path) -> str:

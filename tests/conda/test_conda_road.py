@@ -111,7 +111,9 @@ def test_post_link_scripts_run_only_when_asked(
     words = ["--base", BASE, "--repeat", "1", "--metrics", "stdout-json", "--", "python", "evaluate.py"]
     assert "post-link" in envcap(project, prefix, "freeze", *words).stdout
     for options, code in (((), 3), (("--link-scripts",), 0)):
-        assert envcap(project, prefix, "build", "--engine", "docker", *options).returncode == 0
+        built = envcap(project, prefix, "build", "--engine", "docker", *options)
+        assert built.returncode == 0, built.stderr
+        assert ("not promised: post-link scripts of conda packages ran" in built.stdout) == bool(options), built.stdout
         done = envcap(project, prefix, "verify", "--engine", "docker")
         assert done.returncode == code, done.stderr
         assert ("'made'" in done.stderr) == bool(code)

@@ -9,9 +9,12 @@
 #
 #     --secret id=pip,src=pip.conf --secret id=netrc,src=.netrc --secret id=ca,src=ca-certificates.crt
 #
-# An archive keeps only the newest OS packages. When it has moved on, name a service that keeps it as it was each day:
+# An archive keeps only the newest OS packages. Those of 20240506T070809Z are taken from the service of dated
+# archives that the base image itself names in its sources, as Debian's do, if it answers. Name another one, which must:
 #
 #     --build-arg SNAPSHOT=https://snapshot.example.org/archive
+#
+# or, where its address holds credentials, `--secret id=snapshot,src=FILE` with the address in the file.
 
 # The Python packages, in a virtual environment that a second stage takes without the files they came from.
 FROM registry.example.org/library/python:3.11.7-slim-bookworm@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb AS packages
@@ -33,8 +36,10 @@ FROM registry.example.org/library/python:3.11.7-slim-bookworm@sha256:bbbbbbbbbbb
 # Packages of the operating system that the base lacks: exact versions, and a look whether they are what came.
 ARG SNAPSHOT=""
 COPY ["os-packages", "/os-packages/"]
-RUN --mount=type=secret,id=ca SNAPSHOT="$SNAPSHOT" sh /os-packages/install.sh
+RUN --mount=type=secret,id=ca --mount=type=secret,id=snapshot SNAPSHOT="$SNAPSHOT" sh /os-packages/install.sh
 COPY --from=packages ["/opt/env", "/opt/env"]
+# The plain user.
+RUN ["python3", "-I", "-B", "-c", "import os, pathlib, re; accounts = {pathlib.Path(path): line for path, line in {'/etc/passwd': b'envcap:x:65532:65532::/home/envcap:/bin/sh\\n', '/etc/group': b'envcap:x:65532:\\n'}.items()}; [path.write_bytes(path.read_bytes() + line) for path, line in accounts.items() if not re.search(br'(?m)^[^:]*:[^:]*:65532:', path.read_bytes())]; [os.utime(path, (315532800, 315532800)) for path in [*accounts, '/etc']]"]
 # The home of the plain user, and the lock that all of this was rendered from.
 ADD ["image.tar", "/"]
 ADD ["code.tar", "/"]
@@ -49,7 +54,9 @@ ENV PATH="/opt/env/bin:$PATH" \
     VIRTUAL_ENV="/opt/env"
 USER 65532:65532
 WORKDIR /work
-# A Python that is the first process of a container ignores the usual signal, and ends at this one.
+# A Python that is the first process of a container ignores the usual signal, and ends at this one. There is no init
+# process in the image: it would be a foreign program, or one in Python that each start waits for, and engines bring
+# their own (`docker run --init`), for programs that leave others behind.
 STOPSIGNAL SIGINT
 CMD ["python", "evaluate.py", "--split", "test set"]
 

@@ -2,9 +2,11 @@
 
 import os
 import pty
+import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 VERIFY = ("verify", "--engine", "venv")
@@ -55,3 +57,20 @@ def test_a_stranger_is_shown_and_needs_a_yes(small: Any) -> None:
     assert code == 0, said
     again = small.ok(*VERIFY, env=elsewhere(small))
     assert "not written on this machine" not in again.err
+
+
+def test_nothing_of_a_stranger_runs_for_a_folder(small: Any, tmp_path: Path) -> None:
+    """Not even the interpreter of its base image: the engine, if there is one, is not asked for it."""
+    small.ok("freeze", "--base", f"registry.example.org/python:3.11@sha256:{'a' * 64}")
+    asked = []
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "engine.sock"))
+        door.listen()
+        door.settimeout(0)
+        engine = {"DOCKER_HOST": f"unix://{tmp_path}/engine.sock", "CONTAINER_HOST": f"unix://{tmp_path}/engine.sock"}
+        written = small.ok("build", "--output", str(tmp_path / "context"), env={**elsewhere(small), **engine})
+        with suppress(BlockingIOError):
+            asked.append(door.accept())
+    assert not asked
+    assert "nothing of it is run, its base image neither" in " ".join(written.err.split())
+    assert "FROM registry.example.org/python:3.11@sha256:" in (tmp_path / "context" / "Dockerfile").read_text()

@@ -1,12 +1,14 @@
 """Builds that the engine or the disk drops: the message says where, nothing is left, and the next build succeeds."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -104,10 +106,32 @@ def test_an_engine_that_goes_away(small: Any, engine_socket: str, engine_state: 
     killed = kill_the_client(small)
     assert killed.code == 3
     assert "had begun: its client `docker buildx` was ended by signal 9" in killed.err
+    for buildkit in ("1", "0"):
+        small.environ["DOCKER_BUILDKIT"] = buildkit
+        stopped = small.stop_when("RUN [", "build", "--engine", "docker", "--no-cache")
+        assert stopped.code == 130, stopped.err
+    del small.environ["DOCKER_BUILDKIT"]
     assert engine_state.left_since(before, tags=True) == set()
     assert list((tmp_path / "cache").glob("files/context-*")) == []
     assert list((tmp_path / "scratch").iterdir()) == []
-    small.ok("build", "--engine", "docker")
+    build_twice_at_once(small)
+
+
+def build_twice_at_once(small: Any) -> None:
+    """Build one lock in two processes at the same time: both succeed, with one image and nothing left."""
+    words = [sys.executable, "-m", "envcap", "build", "--engine", "docker", "--no-cache", "--json"]
+    both = [
+        subprocess.Popen(
+            words, cwd=small.project, env=small.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    ends = [(child.communicate(timeout=600), child.returncode) for child in both]
+    assert [code for _, code in ends] == [0, 0], ends
+    images = [json.loads(out)["image"] for (out, _), _ in ends]
+    assert images[0]["identity"] == images[1]["identity"]
+    contexts = Path(small.environ["ENVCAP_CACHE"], "contexts")
+    assert [path for path in contexts.rglob("*") if path.name.startswith("tmp") or not path.is_dir()] == []
 
 
 def kill_the_client(small: Any) -> Any:
@@ -120,28 +144,42 @@ def kill_the_client(small: Any) -> Any:
     return small("build", "--engine", "docker", "--no-cache", env={"PATH": path, "REAL": str(shutil.which("docker"))})
 
 
+# What the cache's disk has, what is under way when it is full, and what is said. The package has a megabyte, as has
+# each of its sources for the compiler and its byte code; assembled it has two.
+FULL = {
+    "a download": ("256k", r"`{cache}/files/partial/[0-9a-f]{{64}}\.part`: No space left on device"),
+    "the byte code": ("1700k", r"No space left on device"),
+    "an assembled package": ("4200k", r"`{cache}/assembled/incoming/files\.tar`: No space left on device"),
+}
+
+
 def test_a_full_disk(small: Any, shelf: Any, tmp_path: Path) -> None:
-    """The package has a megabyte and the cache's disk 256 kB."""
+    """The message names the place, nothing half made is left, and with room again the next build succeeds."""
     shelf.put("shelved", "1.0", data=os.urandom(1 << 19).hex())
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
     subprocess.run([*pip, "--no-cache-dir", "shelved"], check=True, env={**small.environ, **shelf.pip})
     small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
-    small.ok("freeze")
+    small.ok("freeze", "--base", f"registry.example.org/python:3.11@sha256:{'a' * 64}")
     (tmp_path / "full").mkdir()
-    small.environ["ENVCAP_CACHE"] = str(tmp_path / "full")
+    # Another user's state: a Python of this machine makes the byte code then, and no engine is needed.
+    small.environ |= {"ENVCAP_CACHE": str(tmp_path / "full"), "ENVCAP_STATE": str(tmp_path / "other")}
     script = (
-        'mount -t tmpfs -o size=256k none "$ENVCAP_CACHE" && "$@"; code=$?; find "$ENVCAP_CACHE" -type f; exit $code'
+        'mount -t tmpfs -o "size=$SIZE" none "$ENVCAP_CACHE" && "$@"; code=$?; cd "$ENVCAP_CACHE"; find . -type f; '
     )
-    words = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", sys.executable, "-m", "envcap"]
-    done = subprocess.run(
-        [*words, "build", "--engine", "venv"], cwd=small.project, env=small.environ, capture_output=True, check=False
-    )
-    said = done.stderr.decode()
-    assert done.returncode == 3, said
-    assert "fetching 1 packages" in said
-    assert re.search(rf"`{tmp_path}/full/files/partial/[0-9a-f]{{64}}\.part`: No space left on device", said), said
-    assert "point `--project`, ENVCAP_CACHE or TMPDIR to another disk" in said
-    assert done.stdout == b""  # no file is left there
-    small.ok("build", "--engine", "venv")
+    words = ["unshare", "--mount", "--map-root-user", "sh", "-c", f"{script} exit $code", "sh"]
+    words += [sys.executable, "-m", "envcap", "build", "--output", str(tmp_path / "context")]
+    for what, (size, message) in FULL.items():
+        environ = {**small.environ, "SIZE": size}
+        done = subprocess.run(words, cwd=small.project, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 3, f"{what}: {done.stderr}"
+        assert "fetching 1 packages" in done.stderr
+        assert re.search(message.format(cache=tmp_path / "full"), done.stderr), f"{what}: {done.stderr}"
+        assert "point `--project`, ENVCAP_CACHE or TMPDIR to another disk" in done.stderr
+        left = {path.split("/")[1] for path in done.stdout.split()}
+        assert left <= ({"files", "known"} if what != "a download" else set()), f"{what}: {done.stdout}"
+        assert not (tmp_path / "context").exists()
+    small.ok("build", "--output", str(tmp_path / "context"))
+    with tarfile.open(tmp_path / "context" / "layers" / "01-small-00.tar") as layer:
+        assert [name for name in layer.getnames() if "/__pycache__/shelved." in name]

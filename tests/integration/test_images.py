@@ -17,12 +17,14 @@ pytestmark = [pytest.mark.engine, pytest.mark.network]
 
 # A package from an index, one that no index has, a library of the operating system, and a home to write to.
 PROGRAM = """\
-import ctypes, json, pathlib
+import ctypes, getpass, json, os, pathlib, pwd
 import handmade, toolz
 gomp = ctypes.CDLL("libgomp.so.1")
 gomp.omp_set_num_threads(3)
 pathlib.Path.home().joinpath("seen").write_text("x")
-result = {"version": toolz.__version__, "made": handmade.VALUE, "threads": gomp.omp_get_max_threads()}
+account = pwd.getpwuid(os.getuid())
+result = {"named": bool(getpass.getuser() and account.pw_name), "home": pathlib.Path(account.pw_dir).is_dir()}
+result |= {"version": toolz.__version__, "made": handmade.VALUE, "threads": gomp.omp_get_max_threads()}
 pathlib.Path("metrics.json").write_text(json.dumps(result))
 """
 METADATA = ("METADATA", "WHEEL", "RECORD")
@@ -75,6 +77,7 @@ def test_both_dockerfiles_give_the_same_environment(project: Any, tmp_path: Path
 
     serves_without_the_code(project)
     with_what_users_expect(references[0], project.project / "pylock.envcap.toml")
+    with_usable_sources(references[0], f"{frozen['base']['reference']}@{frozen['base']['digest']}")
     assert engine_state.left_since(before) == set()
 
 
@@ -102,14 +105,28 @@ def serves_without_the_code(project: Any) -> None:
     assert "without the evaluation's code" in refused.err
 
 
+def with_usable_sources(reference: str, base: str) -> None:
+    """Find apt's sources and lists as the base has them, and apt in order after what was installed."""
+    look = "apt-get check -qq && dpkg --audit && apt-get update --print-uris; "
+    look += "apt-cache policy | grep -c release; find /etc/apt /var/lib/apt -printf '%p %m %u %s %l\\n' | sort"
+    words = ["docker", "run", "--rm", "--network", "none", "--user", "0"]
+    seen = [
+        subprocess.run([*words, image, "sh", "-c", look], capture_output=True, check=True, text=True)
+        for image in (reference, base)
+    ]
+    assert (seen[0].stdout, seen[0].stderr) == (seen[1].stdout, seen[1].stderr)
+    assert seen[0].stdout.startswith("'http")  # the first index that an update would take
+
+
 def with_what_users_expect(reference: str, lock: Path) -> None:
     """Find a plain user with a home, the lock, no file that was used on the way, and an end when it is asked for."""
-    look = "id -u; touch ~/new && echo ~; cat /usr/share/envcap/*; find / -xdev -name '*.deb' -o -name .netrc | wc -l"
+    look = "id -u; whoami; test -d ~envcap; touch ~/new && echo ~; cat /usr/share/envcap/*; "
+    look += "find / -xdev -name '*.deb' -o -name .netrc | wc -l"
     done = subprocess.run(
         ["docker", "run", "--rm", "--network", "none", reference, "sh", "-c", look], capture_output=True, check=True
     )
-    uid, home, rest = done.stdout.split(b"\n", 2)
-    assert (uid, home, rest) == (b"65532", b"/home/envcap", lock.read_bytes() + b"0\n")
+    uid, user, home, rest = done.stdout.split(b"\n", 3)
+    assert (uid, user, home, rest) == (b"65532", b"envcap", b"/home/envcap", lock.read_bytes() + b"0\n")
     waiting = ["python", "-c", "import time; print('up', flush=True); time.sleep(100)"]
     name = f"images-{os.getpid()}"
     command = ["docker", "run", "--rm", "--network", "none", "--name", name, reference, *waiting]

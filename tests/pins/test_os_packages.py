@@ -12,7 +12,7 @@ from envcap.errors import NotRunError, RefusedError, WrongUsageError
 from envcap.model.lock import OsPackage
 from envcap.model.progress import say_nothing
 from envcap.pins.configuration import Configuration
-from envcap.pins.os_packages import fetch_os_packages, snapshot_address
+from envcap.pins.os_packages import fetch_os_packages, snapshot_address, snapshot_service
 from envcap.pins.session import open_session
 from envcap.store import Store
 
@@ -68,6 +68,23 @@ def test_another_file_in_the_snapshot_is_refused(index: Index, tmp_path: Path) -
     with pytest.raises(RefusedError, match="not the file that was frozen"):
         bring(index, tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_the_service_that_a_portable_build_is_told() -> None:
+    packages = [
+        OsPackage(name="x", version="1", architecture="amd64", file="x.deb", sha256="1" * 64, size=1, why="x", url=url)
+        for url in (f"http://example.org/cuda/{POOL}", f"http://mirror.example.org/ubuntu/{POOL}")
+    ]
+    named = {
+        "ENVCAP_SNAPSHOT_DEBIAN": "https://other.example.org",
+        "ENVCAP_SNAPSHOT_UBUNTU": "https://old.example.org/",
+    }
+    assert snapshot_service(packages, environ=named) == "https://old.example.org"
+    assert snapshot_service(packages, environ={}) is None
+    assert snapshot_service([], environ=named) is None
+    with pytest.raises(WrongUsageError, match="would stay in the image") as refused:
+        snapshot_service(packages, environ={"ENVCAP_SNAPSHOT_UBUNTU": "https://me:canary@old.example.org/"})
+    assert "canary" not in refused.value.message
 
 
 def test_the_services_and_archives_that_have_none() -> None:

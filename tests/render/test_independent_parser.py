@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -11,20 +12,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envcap.errors import RefusedError
-from envcap.model.lock import Lock
-from envcap.render.context import render
+from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Toolkit, Wheel
+from envcap.render.context import image_environment, image_labels, render
 from envcap.render.portable import portable_dockerfile
 
 replace = msgspec.structs.replace
 LOCK_SHA256 = "9" * 64
+SHAPES = CondaPackage(
+    name="shapes",
+    version="1.2",
+    build="pyh0_0",
+    subdir="noarch",
+    channel="https://conda.example.org/main",
+    file="shapes-1.2-pyh0_0.conda",
+    sha256="8" * 64,
+)
+PREFIX = CondaPrefix(
+    path="/opt/conda", tool="conda", installer=Wheel(name="py_rattler-1-py3-none-any.whl", sha256="c" * 64)
+)
 EXAMPLES = 10_000 if settings.get_current_profile_name() == "ci" else 1_000
 
 
-def instructions(text: str) -> list[tuple[str, str]]:
+def parsed(text: str) -> DockerfileParser:
+    return DockerfileParser(fileobj=io.BytesIO(text.encode()), env_replace=False)
+
+
+def instructions(parser: DockerfileParser) -> list[tuple[str, str]]:
     """Give what the parser finds, without comments."""
-    parser = DockerfileParser(fileobj=io.BytesIO(text.encode()))
     found = [(item["instruction"], item["value"]) for item in parser.structure]
     return [item for item in found if item[0] != "COMMENT"]
+
+
+def unescaped(values: dict[str, str]) -> dict[str, str]:
+    """Give values as a builder reads them: the parser leaves the other two escapes that are known within quotes."""
+    return {name: re.sub(r"\\([\\$])", r"\1", value) for name, value in values.items()}
+
+
+def of_kind(lock: Lock, template: str, toolkit: Toolkit) -> Lock:
+    """Give the lock as one that is rendered with that template."""
+    if template == "conda":
+        return replace(lock, conda=[SHAPES], conda_prefix=PREFIX)
+    return replace(lock, toolkit=toolkit) if template == "toolkit" else lock
 
 
 def rendered(lock: Lock, template: str) -> str:
@@ -70,21 +98,37 @@ PLACES = (
 )
 
 
+TEMPLATES = ("Dockerfile", "portable", "conda", "toolkit")
+
+
 @pytest.fixture(scope="module")
-def ours(sample_lock: Lock) -> dict[str, list[tuple[str, str]]]:
-    return {template: instructions(rendered(sample_lock, template)) for template in ("Dockerfile", "portable")}
+def ours(sample_lock: Lock, toolkit: Toolkit) -> dict[str, list[tuple[str, str]]]:
+    return {
+        template: instructions(parsed(rendered(of_kind(sample_lock, template, toolkit), template)))
+        for template in TEMPLATES
+    }
 
 
 @settings(max_examples=EXAMPLES)
-@given(place=st.sampled_from(PLACES), text=hostile, more=hostile, template=st.sampled_from(("Dockerfile", "portable")))
+@given(place=st.sampled_from(PLACES), text=hostile, more=hostile, template=st.sampled_from(TEMPLATES))
 def test_whatever_a_lock_says_the_instructions_are_ours(
-    sample_lock: Lock, ours: dict[str, list[tuple[str, str]]], *, place: str, text: str, more: str, template: str
+    sample_lock: Lock,
+    toolkit: Toolkit,
+    ours: dict[str, list[tuple[str, str]]],
+    *,
+    place: str,
+    text: str,
+    more: str,
+    template: str,
 ) -> None:
+    lock = changed(of_kind(sample_lock, template, toolkit), place, text, more)
     try:
-        found = rendered(changed(sample_lock, place, text, more), template)
+        parser = parsed(rendered(lock, template))
     except RefusedError:
         return
-    assert_same_kinds(ours[template], instructions(found))
+    assert_same_kinds(ours[template], instructions(parser))
+    assert unescaped(parser.labels) == image_labels(lock, lock_sha256=LOCK_SHA256, target="eval")
+    assert {name: value for name, value in unescaped(parser.envs).items() if name != "PATH"} == image_environment(lock)
 
 
 def assert_same_kinds(ours: list[tuple[str, str]], theirs: list[tuple[str, str]]) -> None:

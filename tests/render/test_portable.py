@@ -122,6 +122,7 @@ def test_the_home_and_the_lock_of_an_image(sample_lock: Lock) -> None:
         "usr/share": (folder, 0, "0o755", epoch),
         "usr/share/envcap": (folder, 0, "0o755", epoch),
         "usr/share/envcap/pylock.train.toml": (tarfile.REGTYPE, 0, "0o644", epoch),
+        "work": (folder, 65532, "0o755", epoch),
     }
 
 

@@ -1,16 +1,20 @@
 """What is in an image and how it was made, as files for other programs; and where its bytes are."""
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from cyclonedx.model.bom import Bom
 
+from envcap.commands.companions import Companions
 from envcap.cuda import copies
+from envcap.errors import NotRunError
 from envcap.model.image import Image, Layer, Making
-from envcap.model.lock import CondaPackage, Lock, Toolkit
+from envcap.model.lock import CondaPackage, CondaPrefix, Lock, Toolkit, Wheel
 from envcap.report.cyclonedx import describe_cyclonedx
 from envcap.report.layers import layer_lines
 from envcap.report.provenance import provenance_document
@@ -78,6 +82,23 @@ def test_the_provenance_is_what_a_reviewer_has_read(
     assert document["subject"] == [{"name": "envcap/train:1", "digest": {"sha256": "7" * 64}}]
 
 
+def test_a_pushed_image_is_known_by_the_digest_that_its_registry_gives(sample_lock: Lock, making: Making) -> None:
+    pushed = "registry.example.org:5000/train@sha256:" + "6" * 64
+    image = replace(making.image, pushed=pushed, builder="BuildKit (buildx v0.13.1, Docker 26.1.5)")
+    document = json.loads(provenance_document(sample_lock, replace(making, image=image)))
+    assert document["subject"] == [{"name": "registry.example.org:5000/train", "digest": {"sha256": "6" * 64}}]
+    version = document["predicate"]["runDetails"]["builder"]["version"]
+    assert version["builder"] == "BuildKit (buildx v0.13.1, Docker 26.1.5)"
+
+
+def test_what_puts_condas_archives_into_place_went_in(sample_lock: Lock, making: Making) -> None:
+    installer = Wheel(name="py_rattler-1.whl", sha256="c" * 64, url="https://files.example.org/py_rattler-1.whl")
+    prefix = CondaPrefix(path="/opt/conda", tool="conda", installer=installer)
+    document = json.loads(provenance_document(replace(sample_lock, conda=[ZLIB], conda_prefix=prefix), making))
+    entries = {item["name"]: item for item in document["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert entries["py_rattler-1.whl"]["digest"] == {"sha256": "c" * 64}
+
+
 def test_nvidias_image_went_in_too(sample_lock: Lock, toolkit: Toolkit, making: Making) -> None:
     lock = replace(sample_lock, toolkit=toolkit)
     document = json.loads(provenance_document(lock, making))
@@ -129,3 +150,13 @@ def test_a_step_of_a_stranger_begins_no_line() -> None:
 )
 def test_libraries_of_cuda_that_come_twice_are_named(names: list[str], found: list[str]) -> None:
     assert copies(names) == found
+
+
+def test_a_bill_that_cannot_be_written_is_refused_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Companions(sbom=tmp_path / "sbom.json", provenance=None, only_context=False)
+    monkeypatch.setitem(sys.modules, "cyclonedx", None)  # as where it is not installed
+    Companions(sbom=None, provenance=tmp_path / "provenance.json", only_context=False)
+    with pytest.raises(NotRunError, match="cyclonedx-python-lib"):
+        Companions(sbom=tmp_path / "sbom.json", provenance=None, only_context=False)

@@ -169,6 +169,20 @@ def test_a_build_as_text(sample_lock: Lock, check_golden: Golden) -> None:
     check_golden("build.txt", f"{built}\n\n{written}\n")
 
 
+def test_what_another_build_will_give_is_told_as_it_is_known(sample_lock: Lock) -> None:
+    context = render(sample_lock, lock_sha256=SHA256, needs_base=True)
+    image = Image(engine="docker", reference=context.tag, identity="sha256:1", lock_sha256=SHA256, builder="BuildKit")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"promise": "bit for bit", "digest_of": "manifest"}, "bit for bit: sha256:1 (manifest) from BuildKit"),
+        ({"promise": "same content"}, "in content: its layers, but not its date; built by BuildKit"),
+        ({"unproven": ["the script of `x`", "y"]}, "not promised: the script of `x`, y ran; built by BuildKit"),
+        ({"note": "install buildx"}, "note            install buildx"),
+    ]
+    for changes, words in cases:
+        assert words in describe_build(sample_lock, context, msgspec.structs.replace(image, **changes), None)
+    assert "the same again" not in describe_build(sample_lock, context, image, None)
+
+
 # What programs read
 
 
