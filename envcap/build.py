@@ -18,13 +18,14 @@ from envcap.cuda import complaints, copies, stack_of
 from envcap.engines import open_engine, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
+from envcap.image_files import remember_image
 from envcap.inputs import written
 from envcap.model.image import Context, Image, Layer, Making, Target
 from envcap.model.lock import Lock
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
 from envcap.pack import settle_base
-from envcap.places import lock_store
+from envcap.places import lock_store, own_images
 from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
 from envcap.report.intention import Intention
@@ -103,7 +104,9 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         needs_base = engine.name != "venv"
         require_platform(engine, lock.base.platform)
         _require_rebuildable(lock, request, needs_base=needs_base)
-        intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
+        intention = Intention(
+            verb="build", engine=engine.name, chosen=request.engine, link_scripts=request.link_scripts
+        )
         require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
         compiler = None
@@ -114,6 +117,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         with written(context, lock, project, compiler=compiler, environ=environ, tell=tell) as folder:
             started = _now()
             image = _make(engine, request, context, folder, tell=tell)
+        if engine.name != "venv":  # that one remembers its own
+            remember_image(image, own=own_images(environ), tell=tell)
         if request.push:
             image = msgspec.structs.replace(image, pushed=engine.push(image.reference, tell=tell))
         making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())

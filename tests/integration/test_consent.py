@@ -48,6 +48,9 @@ def test_a_stranger_is_shown_and_needs_a_yes(small: Any) -> None:
         assert 'command: ["python", "evaluate.py"]' in said
         assert "does not contain it" in said
         assert "ENVCAP_TRUST=1" in said
+    foreign = small(*VERIFY, "--trust", env=elsewhere(small))
+    assert (foreign.code, "There is no image" in foreign.err) == (3, True)  # who never built it does not run it either
+    assert small(*BUILD, "--trust", env=elsewhere(small)).code == 0
     assert small(*VERIFY, "--trust", env=elsewhere(small)).code == 0
     code, said = on_a_terminal(small, b"\n", *VERIFY)  # so it was not remembered, and no is the default
     assert (code, "Verify it? [y/N]" in said) == (5, True), said
