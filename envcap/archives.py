@@ -19,11 +19,11 @@ class Link(NamedTuple):
     is_hard: bool
 
 
-def unpack(archive: IO[bytes], folder: Path, *, links: bool) -> list[Link]:
+def unpack(archive: IO[bytes], folder: Path, *, links: bool, named: str | None = None) -> list[Link]:
     """Unpack files and folders into `folder`. Symbolic links are kept where `links` is true and they stay below it.
 
-    Gives the links that were left out. Raises RefusedError for a member that would leave the folder (PEP 706 tells how
-    they try), and for what is no archive.
+    With `named`, whatever is at the top of the archive is called that here. Gives the links that were left out. Raises
+    RefusedError for a member that would leave the folder (PEP 706 tells how they try), and for what is no archive.
     """
     root = folder.resolve()
     left: list[Link] = []
@@ -32,6 +32,9 @@ def unpack(archive: IO[bytes], folder: Path, *, links: bool) -> list[Link]:
             # Each member is checked, against what is on disk at that moment, before it is extracted.
             members.extraction_filter = _as_it_is
             for member in members:
+                if named is not None:
+                    member.name = _with_top(member.name, named)
+                    member.linkname = _with_top(member.linkname, named) if member.islnk() else member.linkname
                 if member.isfile() or member.isdir() or (links and member.issym()):
                     _check(member, root)
                     members.extract(member, root, set_attrs=not member.isdir())
@@ -40,6 +43,10 @@ def unpack(archive: IO[bytes], folder: Path, *, links: bool) -> list[Link]:
     except tarfile.TarError as error:
         raise RefusedError(f"An archive cannot be read: {error}.") from error
     return left
+
+
+def _with_top(name: str, top: str) -> str:
+    return "/".join([top, *name.removeprefix("./").split("/")[1:]])
 
 
 def _as_it_is(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import NotFound
 from docker.types import DeviceRequest
 from docker.types import Mount as DockerMount
 from docker.utils.socket import STDERR, STDOUT, frames_iter
 
+from envcap.engines.content import open_archive
 from envcap.engines.outputs import WORK, Outputs
 from envcap.errors import NotRunError
 from envcap.last_bytes import LONGEST_LINE, MOST_KEPT, LastBytes
@@ -217,12 +217,9 @@ def fetch(container: "Container", task: Task, results: Path) -> None:
     while wanted and len(asked) < _MOST_ASKED:
         path = wanted.pop()
         asked.add(path)
-        try:
-            pieces, _ = container.get_archive(f"{WORK}/{path}")
-        except NotFound:
-            pieces = None  # a missing output is for the comparison to name
-        if pieces is not None:
-            outputs.take(path, pieces)
+        with open_archive(container, f"{WORK}/{path}") as pieces:
+            if pieces is not None:  # a missing output is for the comparison to name
+                outputs.take(path, pieces)
         wanted += [path for path in outputs.missing() if path not in asked and path not in wanted]
     outputs.settle()
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import docker
-from docker.errors import NotFound
+import requests
+from docker.errors import NotFound, create_api_error_from_http_exception
 
 from envcap.archives import Pieces, fingerprints
 from envcap.errors import RefusedError
@@ -59,14 +60,36 @@ def read_fingerprints(
     Raises RefusedError where they have more than `most` bytes together, and what the SDK raises.
     """
     with _never_started(client, identity, remove) as container:
-        try:
-            stream, _ = container.get_archive(folder, chunk_size=_PIECE)
-        except NotFound:
-            return {}
         too_large = RefusedError(
             f"The folder `{folder}` of the image holds more than {most:,} bytes: that is not what was frozen."
         )
-        return fingerprints(Pieces(stream, most=most, too_large=too_large))
+        with open_archive(container, folder) as pieces:
+            if pieces is None:
+                return {}
+            archive = Pieces(pieces, most=most, too_large=too_large)
+            found = fingerprints(archive)
+            while archive.read(_PIECE):  # what fills it up
+                pass
+            return found
+
+
+@contextmanager
+def open_archive(container: "Container", path: str) -> Iterator[Iterator[bytes] | None]:
+    """Give the archive of an absolute path piece by piece, None where there is no such path.
+
+    It may be left before its end: the SDK's own call would keep the connection then. Raises what the SDK raises.
+    """
+    api = container.client.api  # type: ignore[union-attr]
+    address = f"{api.base_url}/v{api.api_version}/containers/{container.id}/archive"
+    with api.get(address, params={"path": path}, stream=True, timeout=api.timeout) as response:
+        if response.status_code == requests.codes.not_found:
+            yield None
+            return
+        try:
+            response.raise_for_status()
+        except requests.HTTPError as error:
+            raise create_api_error_from_http_exception(error) from error
+        yield response.iter_content(_PIECE)
 
 
 def _only_file(archive: bytes) -> bytes | None:

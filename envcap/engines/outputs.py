@@ -46,7 +46,8 @@ class Outputs:
             archive.seek(0)
             place = self._folder / parent
             place.mkdir(parents=True, exist_ok=True)
-            for link in unpack(archive, place, links=False):
+            # Podman follows a link that is asked for, and names what it leads to.
+            for link in unpack(archive, place, links=False, named=posixpath.basename(posixpath.normpath(output))):
                 target = f"{WORK}/{posixpath.join(parent, link.target)}" if link.is_hard else link.target
                 self._links[posixpath.normpath(posixpath.join(parent, link.name))] = target
 

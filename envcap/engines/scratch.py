@@ -32,15 +32,15 @@ def _bring_back(source: Path, target: Path) -> None:
         return  # a missing output is for the comparison to name
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=_no_files, ignore_dangling_symlinks=True)
+        shutil.copytree(source, target, ignore=_no_files)
     elif source.is_file():
         shutil.copyfile(source, target)
 
 
 def _no_files(folder: str, names: list[str]) -> list[str]:
-    """Name what cannot be copied, or would never end: pipes, sockets, devices."""
+    """Name what cannot be copied, or would never end: links to nowhere, pipes, sockets, devices."""
     paths = ((name, Path(folder, name)) for name in names)
-    return [name for name, path in paths if path.exists() and not (path.is_file() or path.is_dir())]
+    return [name for name, path in paths if not (path.is_file() or path.is_dir())]
 
 
 def _require_bounded(outputs: list[Path], task: Task) -> None:
