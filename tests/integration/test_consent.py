@@ -58,3 +58,24 @@ def test_a_stranger_is_shown_and_needs_a_yes(small: Any) -> None:
     assert code == 0, said
     again = small.ok(*VERIFY, env=elsewhere(small))
     assert "not written on this machine" not in again.err
+
+
+def test_an_environment_that_came_with_a_project_is_not_run(small: Any) -> None:
+    """Its Python is whatever somebody put there."""
+    small.ok("freeze")
+    small.ok(*BUILD)
+    (environment,) = (small.project / ".envcap" / "venv").iterdir()
+    named = ("diff", "envcap", environment.name.replace("envcap-envcap-", "envcap/envcap:"), "--engine", "venv")
+    assert small(*named).code in {0, 1}
+    python = environment / "env" / "bin" / "python"
+    python.unlink()
+    python.write_text("#!/bin/sh\ntouch ran; exit 1\n")
+    python.chmod(0o755)
+    received = small(*named, env=elsewhere(small))
+    assert received.code == 2, received.err
+    assert "neither a lock here nor an image" in received.err
+    moved = small.project.parent / "moved"
+    small.project.rename(moved)
+    small.project = moved
+    assert small(*named).code == 2
+    assert not list(moved.rglob("ran"))
