@@ -22,8 +22,9 @@ from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.places import digest_cache
 from envcap.report.intention import Intention
+from envcap.rerun import chosen_gpus
 from envcap.trials import Trials, Tried, task_of
-from envcap.verify import chosen_gpus, require_frozen_data
+from envcap.verify import require_frozen_data
 
 _CONFIRMATIONS = 3  # that GOOD is good, that BAD is bad, that BAD without the culprits is good
 
@@ -58,7 +59,6 @@ def bisect(request: BisectRequest, *, environ: Mapping[str, str], tell: Tell) ->
     good, sha256 = lockfile.read(lockfile.lock_path(project, request.good))
     bad, sha256_of_bad = lockfile.read(lockfile.lock_path(project, request.bad))
     _require_searchable(request, good, bad)
-    require_frozen_data(project, good, known=digest_cache(environ), tell=tell)
     plan = mixtures_of(good, bad)
     _tell_budget(request, good, plan, tell)
     with (
@@ -66,8 +66,9 @@ def bisect(request: BisectRequest, *, environ: Mapping[str, str], tell: Tell) ->
         closing(open_engine(request.engine, Path(scratch), tell=tell)) as engine,
     ):
         for lock, its_sha256 in ((good, sha256), (bad, sha256_of_bad)):
-            intention = Intention(verb="bisect", engine=engine.name)
+            intention = Intention(verb="bisect", engine=engine.name, chosen=request.engine)
             require_consent(request.consent, lock, its_sha256, intention, tell=tell)
+        require_frozen_data(project, good, known=digest_cache(environ), tell=tell)
         gpus, apart = chosen_gpus("auto", good), engine.name != "venv"
         task = task_of(good, project, timeout=request.timeout, gpus=gpus, apart=apart)
         trials = Trials(engine, good, sha256, project, environ, task, request.repeat)

@@ -18,6 +18,7 @@ from envcap.cuda import complaints, copies, stack_of
 from envcap.engines import open_engine, require_asked_platform, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError, WrongUsageError
+from envcap.image_files import remember_image
 from envcap.inputs import written
 from envcap.machine.deb_file import os_scripts
 from envcap.model.image import Context, Image, Layer, Making, Target
@@ -26,7 +27,7 @@ from envcap.model.lock import Lock
 from envcap.model.progress import Tell
 from envcap.model.struct import Data
 from envcap.pack import settle_base
-from envcap.places import lock_store
+from envcap.places import lock_store, own_images
 from envcap.probe.handover import probe_host
 from envcap.project.code import require_frozen_code
 from envcap.report.intention import Intention
@@ -112,7 +113,9 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
         needs_base = engine.name != "venv"
         require_platform(engine, lock.base.platform)
         _require_rebuildable(lock, request, needs_base=needs_base)
-        intention = Intention(verb="build", engine=engine.name, link_scripts=request.link_scripts)
+        intention = Intention(
+            verb="build", engine=engine.name, chosen=request.engine, link_scripts=request.link_scripts
+        )
         require_consent(request.consent, lock, hashlib.sha256(content).hexdigest(), intention, tell=tell)
         context = _render(request, lock, content, needs_base=needs_base)
         arguments = _arguments(lock, environ) if request.portable and "snapshot" not in request.secrets else {}
@@ -125,6 +128,8 @@ def build(request: BuildRequest, *, environ: Mapping[str, str], tell: Tell) -> B
             context = structs.replace(context, unproven=[*context.unproven, *os_scripts(folder / OS_PACKAGES)])
             started = _now()
             image = _make(engine, request, context, folder, arguments=arguments, tell=tell)
+        if engine.name != "venv":  # that one remembers its own
+            remember_image(image, own=own_images(environ), tell=tell)
         if request.push:
             image = structs.replace(image, pushed=engine.push(image.reference, tell=tell))
         making = Making(image=image, target=request.target, portable=request.portable, started=started, finished=_now())

@@ -12,6 +12,8 @@ from envcap.places import known_locks
 from envcap.report.intention import Intention, describe_intention
 from envcap.trust.known import is_known, remember
 
+_LEAST = ".contained"  # what is remembered of a lock that may run in a container without a network
+
 
 def ask_nobody(_: str) -> bool | None:
     """Answer a question where there is no terminal."""
@@ -27,21 +29,32 @@ class Consent(Data, frozen=True, kw_only=True):
 
 
 def has_consent(consent: Consent, sha256: str) -> bool:
-    """Tell whether the lock is this user's own, was confirmed before, or is trusted for this command. Asks nobody."""
-    return consent.trusted or (consent.known is not None and is_known(sha256, folder=consent.known))
+    """Tell whether the lock may run in a container: the user's own, confirmed before, or trusted now. Asks nobody."""
+    known = consent.known
+    return consent.trusted or (
+        known is not None and any(is_known(f"{sha256}{end}", folder=known) for end in ("", _LEAST))
+    )
 
 
 def require_consent(consent: Consent, lock: Lock, sha256: str, intention: Intention, *, tell: Tell) -> None:
-    """Return when the lock is this user's own, was confirmed before or is confirmed now.
+    """Return when the lock is this user's own, was confirmed before for as much, or is confirmed now.
 
-    A confirmation is remembered; `--trust` holds for this one command. Raises RefusedError for no, or for no answer.
+    A confirmation is remembered for what was shown: whether in a container, with which network. `--trust` holds for
+    this one command. Raises RefusedError for no, for no answer, and where `--trust` was given with an engine in mind
+    that contains the lock, and another came in its place.
     """
-    if consent.known is not None and is_known(sha256, folder=consent.known):
+    confirmed = f"{sha256}.{_extent(intention)}"
+    if consent.known is not None and any(is_known(key, folder=consent.known) for key in (sha256, confirmed)):
         return
     lines = describe_intention(lock, intention)
     tell(Progress(kind="step", text=f"the lock `{lock.name}` ({sha256[:12]}…) was not written on this machine"))
     for line in lines:
         tell(Progress(kind="notice", text=line))
+    if consent.trusted and intention.chosen == "auto" and intention.engine == "venv":
+        raise RefusedError(
+            f"The lock `{lock.name}` was not written on this machine, and no engine that could contain it answers.",
+            hint="Start one (`envcap doctor` tells what it needs), or add `--engine venv` to run it without.",
+        )
     if consent.trusted:
         return
     answer = consent.ask(f"{intention.verb.capitalize()} it?")
@@ -52,8 +65,15 @@ def require_consent(consent: Consent, lock: Lock, sha256: str, intention: Intent
         )
     if not answer:
         raise RefusedError(f"The lock `{lock.name}` was not written on this machine, and was not confirmed.")
-    if consent.known is not None and not remember(sha256, how="confirmed", folder=consent.known):
+    if consent.known is not None and not remember(confirmed, how="confirmed", folder=consent.known):
         tell(Progress(kind="notice", text=f"that cannot be remembered: `{consent.known}` cannot be written"))
+
+
+def _extent(intention: Intention) -> str:
+    """Say in one word how far a lock can reach: a yes to little is none to more."""
+    if intention.engine == "venv":
+        return "uncontained"
+    return "+".join(["contained", *["network"] * intention.network, *["scripts"] * intention.link_scripts])
 
 
 def write_own(content: bytes, path: Path, *, environ: Mapping[str, str], tell: Tell) -> str:

@@ -23,7 +23,7 @@ from envcap.compare.symptoms import Output, Symptom, symptoms_of
 from envcap.engines.engine import Engine
 from envcap.errors import NotRunError
 from envcap.evaluate.environment import is_recorded_unasked, recordable
-from envcap.evaluate.inside import Inside, changed_inside, inside_task, read_inside
+from envcap.evaluate.inside import Inside, inside_task, read_inside
 from envcap.judge import Returned
 from envcap.model.cause import Cause
 from envcap.model.difference import Difference
@@ -33,7 +33,7 @@ from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.verdict import Check, Finding, Verdict
-from envcap.project.code import archived_code
+from envcap.project.code import frozen_sources
 from envcap.store import Store
 
 _UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Universal", "Zulu", "GMT", "Etc/GMT"}
@@ -58,15 +58,13 @@ def find_causes(case: Case, *, tell: Tell) -> list[Cause]:
     """List what may have caused the difference, the likeliest first; empty where nothing speaks for anything."""
     tell(Progress(kind="step", text="looking for what may have caused the difference"))
     lock = case.lock
-    code = archived_code(lock.code, case.store)
-    inside = _look_inside(case, list(code.digests))
+    inside = _look_inside(case)
     differences = _differences(lock, case.facts, inside)
     symptoms = find_symptoms(case)
-    hints = hints_of(code.sources)
+    hints = hints_of(frozen_sources(lock.code, case.store))
     recorded = {*lock.system.environment, *(one.subject for one in hints if is_recorded_unasked(one.subject))}
-    code_changes = changed_inside(code.digests, inside.files) if inside is not None else []
     clues = [
-        *clues_of_lock(lock.gaps, lock.derivation, code_changes=code_changes),
+        *clues_of_lock(lock.gaps, lock.derivation, code_changes=[]),  # they are known before anything is run
         *clues_of_differences(differences),
         *clues_of_findings(case.findings),
         *clues_of_numerics(lock.numerics, case.numerics, changed=changed_operations(lock.numerics, case.numerics)),
@@ -108,10 +106,10 @@ def _artifact(case: Case, path: str, *, steady: bool) -> Output:
         return Output(path, {}, {}, steady)
 
 
-def _look_inside(case: Case, paths: list[str]) -> Inside | None:
+def _look_inside(case: Case) -> Inside | None:
     with tempfile.TemporaryDirectory(prefix="envcap-inside-") as name:
         try:
-            outcome = case.engine.run(case.image, inside_task(paths), results=Path(name), tell=say_nothing)
+            outcome = case.engine.run(case.image, inside_task(), results=Path(name), tell=say_nothing)
         except NotRunError:
             return None  # the verdict stands without it
     return read_inside(outcome)

@@ -18,13 +18,23 @@ def end(command: Callable[[], Any]) -> int:
         return exited.code if isinstance(exited.code, int) else int(exited.code is not None)
     except interruption.StopRequest as stop:
         return _report(NotRunError("Interrupted; nothing was left behind."), stop.exit_code)
-    except EnvcapError as error:
-        return _report(error, error.exit_code)
-    except OSError as error:
-        return _report(_from_os(error), NotRunError.exit_code)
+    except (EnvcapError, OSError) as error:
+        said = explained(error)
+        return _report(said, said.exit_code)
     except Exception as error:  # noqa: BLE001  (the last door: a bug becomes a log file, not a traceback)
         return _report(_from_bug(error), EnvcapError.exit_code)
     return 0
+
+
+def explained(error: BaseException) -> EnvcapError:
+    """Give an error as people are told it; a bug by its name only, its log is written where the command ends."""
+    if isinstance(error, EnvcapError):
+        return error
+    if isinstance(error, OSError):
+        return _from_os(error)
+    from envcap.redact import redact_text
+
+    return EnvcapError(f"This is a bug in envcap: {type(error).__name__}: {redact_text(str(error))}")
 
 
 def _report(error: EnvcapError, exit_code: int) -> int:
@@ -52,6 +62,7 @@ def _from_os(error: OSError) -> EnvcapError:
 
 
 def _from_bug(error: Exception) -> EnvcapError:
+    """Write the log of a bug, and give what people are told."""
     import tempfile
     import traceback
 
@@ -60,7 +71,4 @@ def _from_bug(error: Exception) -> EnvcapError:
     text = f"envcap {__version__}, Python {sys.version.split()[0]}\n{''.join(traceback.format_exception(error))}"
     with tempfile.NamedTemporaryFile("w", prefix="envcap-bug-", suffix=".log", delete=False) as log:
         log.write(redact_text(text))
-    return EnvcapError(
-        f"This is a bug in envcap: {type(error).__name__}: {redact_text(str(error))}",
-        hint=f"Please report it with the log `{log.name}`.",
-    )
+    return EnvcapError(explained(error).message, hint=f"Please report it with the log `{log.name}`.")

@@ -56,8 +56,18 @@ def base_layout(project: Path) -> Path | None:
 
 
 def known_locks(environ: Mapping[str, str]) -> Path:
-    """Give the folder that remembers this user's own locks, in `$ENVCAP_STATE` or the platform's usual place."""
+    """Give the folder that remembers this user's own locks."""
+    return _state(environ) / "locks"
+
+
+def own_images(environ: Mapping[str, str]) -> Path:
+    """Give the folder that remembers the images and environments that this user built here."""
+    return _state(environ) / "images"
+
+
+def _state(environ: Mapping[str, str]) -> Path:
+    """Tell where the user's state is: `$ENVCAP_STATE` or the platform's usual place."""
     import platformdirs
 
     chosen = environ.get("ENVCAP_STATE")
-    return (Path(chosen) if chosen else platformdirs.user_state_path("envcap", appauthor=False)) / "locks"
+    return Path(chosen) if chosen else platformdirs.user_state_path("envcap", appauthor=False)

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envcap.errors import NotRunError
-from envcap.interruption import held
+from envcap.interruption import has_insisted, held
+from envcap.last_bytes import LONGEST_LINE, MOST_KEPT, LastBytes
 from envcap.model.struct import Data
 from envcap.redact import redact_text
 
 _TAIL_LINES = 40
 _GRACE_SECONDS = 5.0  # between asking a program to end and making it
+_KILL_SECONDS = 60.0  # for a program that was made to end
 _SERVER_SECONDS = 30.0  # for a server to answer at first
 _DRAIN_SECONDS = 1.0  # for output that is still in the pipes when a program has ended
 
@@ -31,7 +33,7 @@ class Finished(Data, frozen=True, kw_only=True):
     peak_memory: int | None = None  # bytes
     timed_out: bool = False
     tail: list[str] = []
-    stdout: str = ""
+    stdout: str = ""  # the last of it, see `MOST_KEPT`
 
 
 def capture(
@@ -181,29 +183,30 @@ class _Lines:
         self._rest = ""
         self._on_line = on_line
 
-    def feed(self, piece: bytes, *, last: bool = False) -> str:
+    def feed(self, piece: bytes, *, last: bool = False) -> None:
         text = self._decoder.decode(piece, last)
         whole = self._rest + text
         held = "\r" if whole.endswith("\r") and not last else ""  # its other half, `\n`, may be under way
         lines = whole.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._rest = "" if last else lines.pop() + held
+        if len(self._rest) > LONGEST_LINE:
+            lines, self._rest = [*lines, self._rest], ""
         for line in lines:
             if line or not last:
                 self._on_line(line)
-        return text
 
 
 def _follow(
     child: subprocess.Popen[bytes], *, deadline: float, on_line: Callable[[str], None]
 ) -> tuple[str, deque[str], bool]:
-    """Read both pipes until they close or time is up: all of stdout, the last lines of both, whether time was up."""
+    """Read both pipes until they close or time is up: stdout, the last lines of both, whether time was up."""
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def take(line: str) -> None:
         tail.append(line)
         on_line(line)
 
-    stdout: list[str] = []
+    stdout = LastBytes(MOST_KEPT)
     with selectors.DefaultSelector() as selector:
         for pipe in (child.stdout, child.stderr):
             assert pipe is not None  # noqa: S101  (asked for above; for the type checker)
@@ -216,18 +219,18 @@ def _follow(
                 drained_at = time.monotonic() + _DRAIN_SECONDS
             left = min(deadline, drained_at) - time.monotonic()
             if left <= 0:
-                return "".join(stdout), tail, drained_at == math.inf
+                return stdout.text, tail, drained_at == math.inf
             ready = selector.select(min(left, 0.25))
             if not ready and drained_at < math.inf:
                 break
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 16)
-                text = key.data.feed(piece, last=not piece)
+                key.data.feed(piece, last=not piece)
                 if key.fileobj is child.stdout:
-                    stdout.append(text)
+                    stdout.add(piece)
                 if not piece:
                     selector.unregister(key.fileobj)
-    return "".join(stdout), tail, False
+    return stdout.text, tail, False
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
@@ -236,8 +239,10 @@ def _has_ended(child: subprocess.Popen[bytes]) -> bool:
     return status is not None
 
 
-def _reap(child: subprocess.Popen[bytes], *, deadline: float) -> tuple[int | None, int | None]:
+def _reap(child: subprocess.Popen[bytes], *, deadline: float, patient: bool = True) -> tuple[int | None, int | None]:
     """Wait for the program until `deadline`: its exit code and peak memory, or (None, None) when it still runs.
+
+    Who is not `patient` waits no longer when somebody asks envcap to stop meanwhile.
 
     wait4 gives the resources of this child and what it waited for; ru_maxrss is in KiB on Linux (getrusage(2)). The
     kernel carries the starter's own size over an exec, so the peak is never below what envcap held when it started it.
@@ -247,22 +252,23 @@ def _reap(child: subprocess.Popen[bytes], *, deadline: float) -> tuple[int | Non
         if pid:
             child.returncode = os.waitstatus_to_exitcode(status)
             return child.returncode, usage.ru_maxrss * 1024
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or (has_insisted() and not patient):
             return None, None
         time.sleep(0.01)
 
 
 def _end(child: subprocess.Popen[bytes]) -> tuple[int, int | None]:
-    """End the program and all of its session: ask, wait a little, then force."""
+    """End the program and all of its session: ask, wait a little, then force. Ctrl-C meanwhile shortens the waiting."""
     if child.returncode is not None:
         return child.returncode, None
-    for number, grace in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, 60.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        code, peak = _reap(child, deadline=time.monotonic() + grace)
-        if code is not None:
-            _end_session(child)
-            return code, peak
+    with held():
+        for number, grace in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            code, peak = _reap(child, deadline=time.monotonic() + grace, patient=number == signal.SIGKILL)
+            if code is not None:
+                _end_session(child)
+                return code, peak
     return -signal.SIGKILL, None
 
 

@@ -27,6 +27,7 @@ from envcap.model.verdict import Check, Verdict
 from envcap.places import lock_store
 from envcap.project.mounts import mounts_of
 from envcap.redact import redact_text
+from envcap.rerun import most_output
 
 FOLDER = ".envcap/bisect"  # below the project: what was tried, one small file for each mixture
 _FORMAT = 1
@@ -136,6 +137,7 @@ def task_of(lock: Lock, project: Path, *, timeout: float | None, gpus: list[str]
         outputs=[*outputs, *declaration.artifacts],
         mounts=mounts_of(lock.data, project, apart=apart),
         gpus=gpus,
+        most_output=most_output(lock),
     )
 
 

@@ -1,13 +1,18 @@
-"""Verify: rerun the evaluation inside the image, look at what is in there, and judge."""
+"""Verify: look at what is in the image, rerun the evaluation inside, and judge."""
 
-import re
+import contextlib
+import hashlib
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from envcap import lockfile
-from envcap.compare.causes import with_trials
+from msgspec.structs import replace
+
+from envcap import __version__, lockfile
+from envcap.compare.causes import rank_causes, with_trials
+from envcap.compare.clues import clues_of_lock
 from envcap.compare.conclusion import conclude
 from envcap.compare.environment import compare_environment
 from envcap.compare.libraries import compare_libraries
@@ -15,23 +20,21 @@ from envcap.compare.numerics import compare_numerics
 from envcap.compare.settings import compare_settings
 from envcap.compare.variations import conclude_stress
 from envcap.compare.wording import claim_of
-from envcap.config import STDOUT_JSON
 from envcap.consent import Consent, require_consent
 from envcap.diagnose import Case, find_causes
 from envcap.engines import open_engine, require_platform
 from envcap.engines.engine import Engine
 from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageError
 from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
-from envcap.evaluate.watch import hook_source
 from envcap.explain import try_causes
 from envcap.image_facts import facts_of_image
+from envcap.image_files import examine_files
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
 from envcap.machine.gpu_libraries import with_loaded
-from envcap.model.cause import Cause, Trial
 from envcap.model.facts import Facts
 from envcap.model.gap import Gap
-from envcap.model.image import Image, Outcome, Task
+from envcap.model.image import Image, Task
 from envcap.model.lock import Lock
 from envcap.model.numerics import Numerics
 from envcap.model.progress import Progress, Tell, say_nothing
@@ -39,14 +42,22 @@ from envcap.model.struct import Data
 from envcap.model.verdict import Finding, Judgement, Verdict
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
-from envcap.places import lock_store
+from envcap.places import lock_store, own_images
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.project.known import KnownDigests
-from envcap.project.mounts import mounts_of
 from envcap.report.derivation import describe_derivation
 from envcap.report.intention import Intention
+from envcap.rerun import RunOptions, run_once, task_for
 from envcap.stress import stress
+
+# Takes what is known so far, again and again: a judgement without a verdict, for who reports if it ends early.
+Note = Callable[[Judgement, Lock | None], None]
+
+
+def note_nothing(judgement: Judgement, lock: Lock | None) -> None:
+    """Take it to nobody."""
+    del judgement, lock
 
 
 class VerifyRequest(Data, frozen=True, kw_only=True):
@@ -57,110 +68,136 @@ class VerifyRequest(Data, frozen=True, kw_only=True):
     engine: str = "auto"
     image: str | None = None
     repeat: int = 1
-    timeout: float | None = None  # seconds, for one run; None for what was frozen
-    memory: int | None = None  # bytes
-    network: bool = False
-    gpus: str = "auto"  # `auto`, `all`, `none`, or numbers and UUIDs with commas between
+    run: RunOptions = RunOptions()
     frozen_code: bool = False
     strict: bool = False
     explain: bool = False
     stress: bool = False
+    options: list[str] = []  # words that decide what is run, for who repeats it
     consent: Consent = Consent()
     known: Path | None = None  # the folder that remembers digests of data files
 
 
-def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
+def verify(
+    request: VerifyRequest, *, environ: Mapping[str, str], tell: Tell, note: Note = note_nothing
+) -> tuple[Judgement, Lock]:
     """Run the frozen evaluation in the image and judge what came back; give the judgement and the lock.
 
     Raises RefusedError when lock, code, data or image are not what was frozen or nobody vouches for the lock,
-    NotRunError when it could not run; a run that gave other results is not an error but a verdict.
+    NotRunError when it could not run; a run that gave other results is not an error but a verdict. Whatever is raised,
+    `note` was told before what was known by then.
     """
     if request.repeat < 1:
         raise WrongUsageError(f"`--repeat` is `{request.repeat}`; it must be at least 1.")
     project = request.project.resolve()
-    lock, sha256 = lockfile.read(lockfile.lock_path(project, request.name))
+    path = lockfile.lock_path(project, request.name)
+    content = lockfile.read_bytes(path)
+    draft = _begin(content, request)
+    note(draft, None)
+    lock = lockfile.parse(content, source=path.name)
+    draft = replace(draft, kind=lock.declaration.kind, gaps=lock.gaps)
+    note(draft, lock)
     lockfile.require_no_gaps(lock, strict=request.strict)
-    if not request.frozen_code:
-        require_frozen_code(project, lock.code, lock_store(project))
-    require_frozen_data(project, lock, known=request.known, tell=tell)
     started = time.monotonic()
     with closing(open_engine(request.engine, project, tell=tell)) as engine:
+        draft = replace(draft, engine=engine.name, notes=list(engine.not_rebuilt))
         require_platform(engine, lock.base.platform)
-        image = _find_image(engine, request, lock, sha256)
-        task = _task(request, lock, project, apart=engine.name != "venv")
-        intention = Intention(verb="verify", engine=engine.name, network=request.network)
-        require_consent(request.consent, lock, sha256, intention, tell=tell)
-        _show_before_running(engine, image, lock, task, tell)
-        facts = facts_of_image(engine, image, gpus=task.gpus)
-        with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
-            runs = [
-                _run(engine, image, task, request, lock, results=Path(name) / str(number), number=number, tell=tell)
-                for number in range(1, request.repeat + 1)
-            ]
-            checks = judge_outputs(lock, runs, store=lock_store(project))
-            numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
-            findings = [
-                *compare_environment(lock, facts),
-                *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
-                *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
-                *compare_numerics(lock.numerics, numerics),
-            ]
-            verdict, reasons = conclude(checks, findings)
-            case = Case(engine, image, lock, task, lock_store(project), facts, numerics, runs, checks, findings)
-            causes, trials = _causes(case, verdict, explain=request.explain, tell=tell)
-            stressed = stress(case, tell=tell) if request.stress and verdict is not Verdict.REFUSED else []
-            verdict, reasons = conclude_stress(verdict, reasons, stressed)
-        judgement = Judgement(
-            verdict=verdict,
-            reasons=reasons if lock.derivation is None else [*reasons, describe_derivation(lock.derivation)],
-            kind=lock.declaration.kind,
-            claim=claim_of(lock.declaration.kind, verdict),
-            runs=request.repeat,
-            checks=checks,
-            findings=findings,
-            causes=causes,
-            trials=trials,
-            stressed=stressed,
-            gaps=[*lock.gaps, *numerics_gaps],
-            notes=list(engine.not_rebuilt),
-            engine=engine.name,
-            image=image.reference,
-            image_digest=image.identity,
-            lock=sha256,
-            seconds=round(time.monotonic() - started, 3),
+        intention = Intention(verb="verify", engine=engine.name, chosen=request.engine, network=request.run.network)
+        require_consent(request.consent, lock, draft.lock, intention, tell=tell)  # before anything it names is read
+        if not request.frozen_code:
+            require_frozen_code(project, lock.code, lock_store(project))
+        require_frozen_data(project, lock, known=request.known, tell=tell)
+        image = _find_image(engine, request, lock, draft.lock)
+        draft = replace(draft, image=image.reference, image_digest=image.identity)
+        note(draft, lock)
+        examined = examine_files(engine, image, lock, project, environ=environ, own=own_images(environ), tell=tell)
+        draft = replace(
+            draft, compared=examined.compared, notes=[*draft.notes, *examined.notes], findings=examined.findings
         )
-    return judgement, lock
+        note(draft, lock)
+        if examined.findings:  # what is in there was never frozen: it is not run
+            judgement = _refuse(draft, lock)
+        else:
+            judgement = _run_and_judge(engine, image, lock, request, draft, tell=tell, note=note)
+    return replace(judgement, seconds=round(time.monotonic() - started, 3)), lock
 
 
-def _run(
-    engine: Engine,
-    image: Image,
-    task: Task,
-    request: VerifyRequest,
-    lock: Lock,
-    *,
-    results: Path,
-    number: int,
-    tell: Tell,
-) -> Returned:
-    """Run the evaluation once, in a fresh container or folder, and give where its outputs are."""
-    results.mkdir()
-    if request.repeat > 1:
-        tell(Progress(kind="step", text=f"run {number} of {request.repeat}"))
-    outcome = engine.run(image, task, results=results, tell=tell)
-    _require_ended_well(outcome, lock, request)
-    return Returned(folder=results, stdout=outcome.stdout, events=outcome.events)
+def _begin(content: bytes, request: VerifyRequest) -> Judgement:
+    """Give what is known of a judgement before anything was done."""
+    return Judgement(
+        verdict=Verdict.NOT_RUN,
+        reasons=[],
+        runs=0,
+        lock=hashlib.sha256(content).hexdigest(),
+        options=request.options,
+        verifier=f"envcap {__version__}",
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
 
 
-def _causes(case: Case, verdict: Verdict, *, explain: bool, tell: Tell) -> tuple[list[Cause], list[Trial]]:
-    """Say why the outputs did not come back to the bit, where they did not; with `explain` after trying it."""
-    if verdict is Verdict.IDENTICAL:
-        return [], []
-    causes = find_causes(case, tell=tell)
-    if not explain or verdict is Verdict.REFUSED:  # what is in the image is known to be wrong: nothing to try
-        return causes, []
-    trials = try_causes(case, causes, verdict, tell=tell)
-    return with_trials(causes, trials), trials
+def _refuse(draft: Judgement, lock: Lock) -> Judgement:
+    """Refuse an image whose files are not the frozen ones."""
+    verdict, reasons = conclude([], draft.findings)
+    changes = [f"`{one.subject}` is not the frozen one" for one in draft.findings if one.where == "code"]
+    causes = rank_causes(clues_of_lock([], lock.derivation, code_changes=changes))
+    return replace(
+        draft, verdict=verdict, reasons=reasons, causes=causes, claim=claim_of(lock.declaration.kind, verdict)
+    )
+
+
+def _run_and_judge(
+    engine: Engine, image: Image, lock: Lock, request: VerifyRequest, draft: Judgement, *, tell: Tell, note: Note
+) -> Judgement:
+    """Run the evaluation as often as asked for, look at what is around it, and judge."""
+    project = request.project.resolve()
+    task = task_for(request.run, lock, project, apart=engine.name != "venv")
+    _show_before_running(engine, image, lock, task, tell)
+    facts = facts_of_image(engine, image, gpus=task.gpus)
+    draft = replace(draft, hardware=facts.hardware, findings=compare_environment(lock, facts))
+    note(draft, lock)
+    with tempfile.TemporaryDirectory(prefix="envcap-results-") as name:
+        runs: list[Returned] = []
+        try:
+            for number in range(1, request.repeat + 1):
+                if request.repeat > 1:
+                    tell(Progress(kind="step", text=f"run {number} of {request.repeat}"))
+                runs.append(run_once(engine, image, task, results=Path(name) / str(number), tell=tell))
+        except BaseException:
+            if runs:
+                with contextlib.suppress(EnvcapError):  # what ended the runs counts
+                    finished = judge_outputs(lock, runs, store=lock_store(project))
+                    note(replace(draft, runs=len(runs), checks=finished), lock)
+            raise
+        checks = judge_outputs(lock, runs, store=lock_store(project))
+        draft = replace(draft, runs=len(runs), checks=checks)
+        note(draft, lock)
+        numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
+        findings = [
+            *draft.findings,
+            *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
+            *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
+            *compare_numerics(lock.numerics, numerics),
+        ]
+        verdict, reasons = conclude(checks, findings)
+        draft = replace(draft, findings=findings, gaps=[*lock.gaps, *numerics_gaps], reasons=reasons)
+        note(_concluded(draft, verdict, reasons, lock), lock)
+        case = Case(engine, image, lock, task, lock_store(project), facts, numerics, runs, checks, findings)
+        draft = replace(draft, causes=find_causes(case, tell=tell) if verdict is not Verdict.IDENTICAL else [])
+        note(_concluded(draft, verdict, reasons, lock), lock)
+        # Of what is known to be wrong in the image there is nothing to try.
+        if request.explain and verdict not in {Verdict.IDENTICAL, Verdict.REFUSED}:
+            trials = try_causes(case, draft.causes, verdict, tell=tell)
+            draft = replace(draft, causes=with_trials(draft.causes, trials), trials=trials)
+            note(_concluded(draft, verdict, reasons, lock), lock)
+        stressed = stress(case, tell=tell) if request.stress and verdict is not Verdict.REFUSED else []
+        verdict, reasons = conclude_stress(verdict, reasons, stressed)
+    return _concluded(replace(draft, stressed=stressed), verdict, reasons, lock)
+
+
+def _concluded(draft: Judgement, verdict: Verdict, reasons: list[str], lock: Lock) -> Judgement:
+    more = [] if lock.derivation is None else [describe_derivation(lock.derivation)]
+    claim = claim_of(lock.declaration.kind, verdict)
+    return replace(draft, verdict=verdict, reasons=[*reasons, *more], claim=claim)
 
 
 def require_frozen_data(project: Path, lock: Lock, *, known: Path | None, tell: Tell) -> None:
@@ -224,21 +261,6 @@ def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | 
     return measure.read_outcome(outcome)
 
 
-def _task(request: VerifyRequest, lock: Lock, project: Path, *, apart: bool) -> Task:
-    declaration = lock.declaration
-    outputs = [] if declaration.metrics == STDOUT_JSON else [declaration.metrics]
-    return Task(
-        command=declaration.command,
-        timeout=request.timeout or declaration.timeout,
-        outputs=[*outputs, *declaration.artifacts],
-        mounts=mounts_of(lock.data, project, apart=apart),
-        memory=request.memory,
-        network=request.network,
-        hook=hook_source() if lock.libraries or lock.settings else None,
-        gpus=chosen_gpus(request.gpus, lock),
-    )
-
-
 def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) -> list[Finding]:
     """Compare what was loaded inside; with an image, also the versions of the packages that own it."""
     status = engine.read(image.identity, [STATUS]).get(STATUS, b"")
@@ -252,47 +274,3 @@ def _compare_settings(lock: Lock, facts: Facts, events: bytes) -> list[Finding]:
     hardware = with_loaded(facts, seen.get("map", ()), watched=bool(seen))
     settings = inner_settings(seen.get("setting", ()))
     return compare_settings(lock, gpu_libraries=hardware.gpu_libraries, settings=settings)
-
-
-def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:
-    """Give what a Task is told: all GPUs (empty), some, or None.
-
-    `auto` asks for all where the frozen run had any; where that saw some of its machine's, for as many, the first ones.
-    """
-    if asked == "auto":
-        seen = [gpu for gpu in lock.hardware.gpus if gpu.visible is not False]
-        some = all(gpu.visible for gpu in seen) and len(seen) < len(lock.hardware.gpus)
-        return ([str(number) for number in range(len(seen))] if some else []) if seen else None
-    if asked in {"all", "none"}:
-        return [] if asked == "all" else None
-    chosen = [item.strip() for item in asked.split(",")]
-    if not all(re.fullmatch(r"[0-9]+|(GPU|MIG)-[A-Za-z0-9/-]+", item) for item in chosen):
-        raise WrongUsageError(
-            f"`{asked}` names no GPUs.", hint="Use `all`, `none`, or numbers and UUIDs, such as `--gpus 0,1`."
-        )
-    return chosen
-
-
-def _require_ended_well(outcome: Outcome, lock: Lock, request: VerifyRequest) -> None:
-    """Raise NotRunError with the last lines unless the evaluation ended by itself and well."""
-    said = "\n".join(f"  {line}" for line in outcome.tail[-12:])
-    command = " ".join(lock.declaration.command)
-    if outcome.out_of_memory:
-        raise _not_run(f"The evaluation ran out of memory: `{command}`.", said, "Allow it more with `--memory`.")
-    if outcome.timed_out:
-        limit = request.timeout or lock.declaration.timeout
-        raise _not_run(
-            f"The evaluation did not end within {limit:g} s and was stopped: `{command}`.",
-            said,
-            "Give it longer with `--timeout`, for example `--timeout 2h`.",
-        )
-    if outcome.code != 0:
-        raise _not_run(
-            f"The evaluation failed inside with exit code {outcome.code}: `{command}`.",
-            said,
-            "It ran when it was frozen. Does it need the network, a file outside the project, or a gap of the lock?",
-        )
-
-
-def _not_run(message: str, said: str, hint: str) -> EnvcapError:
-    return NotRunError(f"{message}\n{said}".rstrip(), hint=hint)

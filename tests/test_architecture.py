@@ -46,6 +46,8 @@ FLOORS = {
         "cache",
         "consent",
         "image_facts",
+        "image_files",
+        "rerun",
         "bisect",
         "trials",
         "mixtures",

@@ -36,6 +36,29 @@ def test_only_a_yes_is_remembered(answer: Any, refused: str, sample_lock: Lock, 
         require_consent(silent, sample_lock, DIGEST, DOCKER, tell=say_nothing)
 
 
+def test_a_yes_to_little_is_none_to_more(sample_lock: Lock, tmp_path: Path) -> None:
+    """What was confirmed in a container does not run without one, nor with the network."""
+    known = tmp_path / "locks"
+    contained = Intention(verb="verify", engine="docker")
+    require_consent(Consent(ask=lambda _: True, known=known), sample_lock, DIGEST, contained, tell=say_nothing)
+    require_consent(Consent(known=known), sample_lock, DIGEST, DOCKER, tell=say_nothing)
+    for more in (
+        Intention(verb="verify", engine="venv"),
+        Intention(verb="verify", engine="docker", network=True),
+        Intention(verb="build", engine="docker", link_scripts=True),
+    ):
+        with pytest.raises(RefusedError, match="nobody is here"):
+            require_consent(Consent(known=known), sample_lock, DIGEST, more, tell=say_nothing)
+
+
+def test_trust_does_not_go_on_without_a_container_unasked(sample_lock: Lock) -> None:
+    consent = Consent(trusted=True)
+    with pytest.raises(RefusedError, match="no engine that could contain it"):
+        require_consent(consent, sample_lock, DIGEST, Intention(verb="verify", engine="venv"), tell=say_nothing)
+    named = Intention(verb="verify", engine="venv", chosen="venv")
+    require_consent(consent, sample_lock, DIGEST, named, tell=say_nothing)
+
+
 def test_trust_is_for_one_command_and_shows_the_lock(sample_lock: Lock, tmp_path: Path) -> None:
     told: list[Progress] = []
     require_consent(Consent(trusted=True, known=tmp_path / "locks"), sample_lock, DIGEST, DOCKER, tell=told.append)

@@ -1,6 +1,7 @@
 """The options of `envcap verify`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -90,11 +91,12 @@ def verify(
     from envcap.commands.reports import Reports
     from envcap.config import parse_duration, parse_size
     from envcap.consent import Consent
-    from envcap.errors import WrongUsageError
+    from envcap.errors import NotRunError, WrongUsageError
     from envcap.model.verdict import Verdict
     from envcap.places import digest_cache, known_locks
     from envcap.report.document import judgement_document
     from envcap.report.text import describe_judgement
+    from envcap.rerun import RunOptions
     from envcap.verify import VerifyRequest
     from envcap.verify import verify as run_verify
 
@@ -104,10 +106,26 @@ def verify(
         engine=engine,
         image=image,
         repeat=repeat,
-        timeout=None if timeout is None else parse_duration(timeout),
-        memory=None if memory is None else parse_size(memory),
-        network=network,
-        gpus=gpus,
+        run=RunOptions(
+            timeout=None if timeout is None else parse_duration(timeout),
+            memory=None if memory is None else parse_size(memory),
+            network=network,
+            gpus=gpus,
+        ),
+        options=_words(
+            {
+                "--engine": engine if engine != "auto" else None,
+                "--image": image,
+                "--repeat": str(repeat) if repeat != 1 else None,
+                "--timeout": timeout,
+                "--memory": memory,
+                "--gpus": gpus if gpus != "auto" else None,
+                "--network": network,
+                "--frozen-code": frozen_code,
+                "--explain": explain,
+                "--stress": stress,
+            }
+        ),
         frozen_code=frozen_code,
         strict=strict,
         explain=explain,
@@ -118,10 +136,23 @@ def verify(
     if require not in {"identical", "equivalent"}:
         raise WrongUsageError(f"`{require}` cannot be required.", hint="Choose from: equivalent, identical.")
     reports = Reports(report or [], name=name, key=sign)
-    with Talk() as talk, reports.even_of_failure():
-        judgement, lock = run_verify(request, tell=talk.tell)
-    reports.write(judgement, lock)
+    with Talk() as talk, reports.even_of_failure(talk.tell):
+        judgement, lock = run_verify(request, environ=os.environ, tell=talk.tell, note=reports.note)
     show_result(judgement_document(judgement) if as_json else describe_judgement(judgement, lock))
+    code = judgement.verdict.exit_code
     if require == "identical" and judgement.verdict is Verdict.EQUIVALENT:
-        raise typer.Exit(Verdict.DIFFERENT.exit_code)
-    raise typer.Exit(judgement.verdict.exit_code)
+        code = Verdict.DIFFERENT.exit_code
+    try:
+        reports.write(judgement, lock)
+    except NotRunError as error:  # the verdict was shown: with `--json` there is one document, and this is no other
+        Talk().error(error)
+        code = code or error.exit_code
+    raise typer.Exit(code)
+
+
+def _words(options: Mapping[str, str | bool | None]) -> list[str]:
+    """Give the options that were given as words of a command."""
+    words = []
+    for name, value in options.items():
+        words += [name] if value is True else [name, value] if value else []
+    return words

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from envcap.compare.archive import read_members
+from envcap.compare.archive import LARGEST, read_members
 from envcap.compare.arrays import Array, read_npy, read_safetensors
 from envcap.compare.cells import read_csv, read_json, read_lines, read_text
 from envcap.compare.elements import ArrayDifferences, compare_arrays
@@ -32,23 +32,31 @@ class Differences(Data, frozen=True, kw_only=True):
     ulp: int | None = None  # of arrays: the largest, where a bound on it was stated
 
 
-def read_npz(content: bytes) -> Values:
+def read_npz(content: bytes, *, most: int = LARGEST) -> Values:
     """Give the arrays of an npz file by name. Raises ValueError for what is none."""
     return {
         f"{name}: {inner}": array
-        for name, member in read_members(content).items()
+        for name, member in read_members(content, most=most).items()
         for inner, array in read_npy(member).items()
     }
 
 
 def read_zip(content: bytes) -> Values:
-    """Give the members of a zip: the values of those of a known kind, the bytes of all others."""
+    """Give the members of a zip: the values of those of a known kind, the bytes of all others.
+
+    What archives within it unpack to counts together: many small ones must not fill the memory.
+    """
     values: dict[str, Value] = {}
-    for name, member in read_members(content).items():
+    left = LARGEST
+    for name, member in read_members(content, most=left).items():
         values[f"member {name}"] = True
         reader = reader_of(name)
         try:
-            found: Values = {"bytes": member} if reader is None or reader is read_zip else reader(member)
+            if reader is read_npz:
+                found: Values = read_npz(member, most=left)
+                left -= sum(len(array.data) for array in found.values() if isinstance(array, Array))
+            else:
+                found = {"bytes": member} if reader is None or reader is read_zip else reader(member)
         except ValueError:  # not the kind that its name says
             found = {"bytes": member}
         values.update((f"{name}: {inner}", value) for inner, value in found.items())

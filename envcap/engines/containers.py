@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import tarfile
-import tempfile
 import threading
 import time
 from collections import deque
@@ -15,23 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import NotFound
 from docker.types import DeviceRequest
 from docker.types import Mount as DockerMount
 from docker.utils.socket import STDERR, STDOUT, frames_iter
 
-from envcap.archives import unpack
+from envcap.engines.content import open_archive
+from envcap.engines.outputs import WORK, Outputs
 from envcap.errors import NotRunError
+from envcap.last_bytes import LONGEST_LINE, MOST_KEPT, LastBytes
 from envcap.model.image import Image, Mount, Outcome, Task
-from envcap.model.layout import CODE_FOLDER, HOME, HOOK_EVENTS, HOOK_FILE, OWNER
+from envcap.model.layout import HOME, HOOK_EVENTS, HOOK_FILE, OWNER
 from envcap.model.progress import Progress, Tell
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-WORK = f"/{CODE_FOLDER}"
 HOOK_FOLDER = "/envcap-hook"  # a volume of its own: the project's folder stays as it was frozen
 _MOST_EVENTS = 64 << 20  # bytes
+_MOST_ASKED = 2000  # archives of one container: links may lead to as many places
 KILL_SECONDS = 30.0  # for an engine to do what it was told
 _PROCESSES = 4096
 # The last words of the container's first process when it cannot start the command: Docker's tini, podman's catatonit.
@@ -131,7 +131,7 @@ def _require_readable(mount: Mount) -> None:
 def start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome:
     """Start it, tell its output as it comes, and give how it ended; at the time limit it is killed."""
     started = time.monotonic()
-    stdout: list[bytes] = []
+    stdout = LastBytes(MOST_KEPT)
     tail: deque[str] = deque(maxlen=40)
     with _attached(container) as connection:
         reader = threading.Thread(target=_read, args=(connection, stdout, tail, tell), daemon=True)
@@ -150,7 +150,7 @@ def start_and_follow(container: "Container", task: Task, tell: Tell) -> Outcome:
     return Outcome(
         code=int(state["ExitCode"]),
         seconds=seconds,
-        stdout=b"".join(stdout).decode(errors="replace"),
+        stdout=stdout.text,
         tail=list(tail),
         timed_out=timed_out,
         # Engines report a killed child as out of memory too, even when the program itself went on and ended well.
@@ -184,13 +184,15 @@ def _wait(container: "Container", reader: threading.Thread, *, deadline: float) 
         pause = min(1.0, pause * 2)
 
 
-def _read(connection: Any, stdout: list[bytes], tail: deque[str], tell: Tell) -> None:
+def _read(connection: Any, stdout: LastBytes, tail: deque[str], tell: Tell) -> None:
     """Collect the container's output; lines of both streams are told as they come."""
     rest = {STDOUT: b"", STDERR: b""}
     for number, piece in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
         if number == STDOUT:
-            stdout.append(piece)
+            stdout.add(piece)
         *lines, rest[number] = (rest[number] + piece).replace(b"\r", b"\n").split(b"\n")
+        if len(rest[number]) > LONGEST_LINE:
+            lines, rest[number] = [*lines, rest[number]], b""
         for line in lines:
             _tell_line(line, tail, tell)
     for line in rest.values():
@@ -204,19 +206,22 @@ def _tell_line(line: bytes, tail: deque[str], tell: Tell) -> None:
     tell(Progress(kind="output", text=text))
 
 
-def fetch(container: "Container", output: str, results: Path) -> None:
-    """Copy one output out of the stopped container, keeping its place below the working directory."""
-    try:
-        pieces, _ = container.get_archive(f"{WORK}/{output}")
-    except NotFound:
-        return  # a missing output is for the comparison to name
-    with tempfile.TemporaryFile() as archive:
-        for piece in pieces:
-            archive.write(piece)
-        archive.seek(0)
-        parent = (results / output).parent
-        parent.mkdir(parents=True, exist_ok=True)
-        unpack(archive, parent, links=False)
+def fetch(container: "Container", task: Task, results: Path) -> None:
+    """Copy the outputs out of the stopped container, each to its place below the working directory.
+
+    A link comes as what it leads to. Raises NotRunError where they are larger than the task allows.
+    """
+    outputs = Outputs(results, most=task.most_output)
+    asked: set[str] = set()
+    wanted = list(task.outputs)
+    while wanted and len(asked) < _MOST_ASKED:
+        path = wanted.pop()
+        asked.add(path)
+        with open_archive(container, f"{WORK}/{path}") as pieces:
+            if pieces is not None:  # a missing output is for the comparison to name
+                outputs.take(path, pieces)
+        wanted += [path for path in outputs.missing() if path not in asked and path not in wanted]
+    outputs.settle()
 
 
 def tar_of(files: dict[str, bytes]) -> bytes:

@@ -21,7 +21,7 @@ from docker.utils import parse_repository_tag
 
 from envcap.engines import base_image, containers
 from envcap.engines.buildkit import Solved
-from envcap.engines.content import read_files
+from envcap.engines.content import read_files, read_fingerprints
 from envcap.engines.pushing import push
 from envcap.errors import NotRunError
 from envcap.interruption import held
@@ -110,7 +110,14 @@ class DockerEngine:
         """Give those files of an image that are there, without running anything of it."""
         with self._translated(f"Reading files of `{reference}`"):
             image = self.find(reference) or self.pull(reference, platform=self.platform)
-            return read_files(self._client, image.identity, paths) if image is not None else {}
+            if image is None:
+                return {}
+            return read_files(self._client, image.identity, paths, remove=self._remove)
+
+    def fingerprints(self, image: Image, folder: str, *, most: int) -> dict[str, str]:
+        """Give what every file below a folder of the image is, without running anything of it."""
+        with self._translated(f"Reading `{folder}` of `{image.reference}`"):
+            return read_fingerprints(self._client, image.identity, folder, most=most, remove=self._remove)
 
     def pull(self, reference: str, *, platform: str) -> Image | None:
         """Give the image of a reference with digest, fetched where the engine does not have it."""
@@ -185,8 +192,7 @@ class DockerEngine:
                     container = containers.create(self._client, image, task, name=name)
                 containers.lay_files(container, task)
                 outcome = containers.start_and_follow(container, task, tell)
-                for output in task.outputs:
-                    containers.fetch(container, output, results)
+                containers.fetch(container, task, results)
                 return msgspec.structs.replace(outcome, events=containers.read_events(container, task))
             finally:
                 self._remove(name)
@@ -205,15 +211,16 @@ class DockerEngine:
     def _remove(self, container: str) -> None:
         """See to it that a container is gone. The engine may be removing it already: then wait for that."""
         deadline = time.monotonic() + containers.KILL_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                self._client.api.remove_container(container, force=True, v=True)
-            except NotFound:
-                return
-            except APIError as error:
-                if error.status_code != requests.codes.conflict:
-                    raise
-            time.sleep(0.05)
+        with held():  # a request to stop comes after it
+            while time.monotonic() < deadline:
+                try:
+                    self._client.api.remove_container(container, force=True, v=True)
+                except NotFound:
+                    return
+                except APIError as error:
+                    if error.status_code != requests.codes.conflict:
+                        raise
+                time.sleep(0.05)
 
     def remove(self, image: Image) -> None:
         """Take the tag away; the steps below stay for the next build. One that is gone already is well."""

@@ -35,6 +35,12 @@ class Engine(Protocol):
         Raises NotRunError when the image cannot be had.
         """
 
+    def fingerprints(self, image: Image, folder: str, *, most: int) -> dict[str, str]:
+        """Give the fingerprint of every file below an absolute folder of an image, by its path below that folder.
+
+        Nothing of the image is run. Raises RefusedError where the files have more than `most` bytes together.
+        """
+
     def save_base(self, base: Base, folder: Path) -> bool:
         """Write what the engine keeps of a base image to `folder`, each file under its sha256; False without it."""
 

@@ -3,34 +3,44 @@
 It needs no container engine, and covers less: `not_rebuilt` says what, and every verdict repeats it.
 """
 
+import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import platform
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from envcap.archives import unpack
+from envcap.archives import Pieces, fingerprints, unpack
 from envcap.atomic import write_bytes
 from envcap.engines.engine import Engine
 from envcap.engines.interpreters import find_interpreter
+from envcap.engines.scratch import bring_back, link_inputs
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context, Image, Layer, Outcome, Task
 from envcap.model.layout import CODE_ARCHIVE, CODE_FOLDER, HOOK_EVENTS, HOOK_FILE
 from envcap.model.lock import Base
 from envcap.model.progress import Progress, Tell
 from envcap.oci import Parts
+from envcap.places import own_images
 from envcap.process import capture, run_live
 from envcap.store import file_sha256
+from envcap.trust.known import forget, is_known, remember
 
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 _MARK = "envcap.json"  # written last: an environment without it is not finished
 
 
 class VenvEngine:
-    """Environments below one folder, each named by the lock it was built from."""
+    """Environments below one folder, each named by the lock it was built from.
+
+    Only those count that this user built there: one that came with a project is a stranger's program. `own` is the
+    folder that remembers which; without one all count.
+    """
 
     name = "venv"
     not_rebuilt: list[str] = [
@@ -38,8 +48,10 @@ class VenvEngine:
         "the run was not isolated: it could use the network and write to the declared data",
     ]
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, own: Path | None = None) -> None:
         self._root = root
+        self._own = own
+        self._built: set[str] = set()
 
     @property
     def platform(self) -> str:
@@ -47,11 +59,14 @@ class VenvEngine:
         return _PLATFORMS.get(platform.machine(), f"linux/{platform.machine()}")
 
     def find(self, reference: str) -> Image | None:
-        """Give the finished environment of that tag, or None."""
+        """Give the finished environment of that tag, or None; one that somebody else built is none."""
         folder = self._folder(reference)
         try:
             mark = json.loads((folder / _MARK).read_bytes())
-        except (OSError, ValueError):
+            secret = str(mark["secret"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        if not self._is_own(_key(folder, secret)):
             return None
         return Image(
             engine=self.name, reference=str(folder), identity=folder.name, lock_sha256=str(mark.get("lock_sha256", ""))
@@ -66,6 +81,14 @@ class VenvEngine:
         """Give nothing, as above."""
         del reference, paths
         return {}
+
+    def fingerprints(self, image: Image, folder: str, *, most: int) -> dict[str, str]:
+        """Give what the files of the code are. Other folders are not those of an image: there are none."""
+        if folder != f"/{CODE_FOLDER}":
+            return {}
+        too_large = RefusedError(f"The code in `{image.reference}` has more than {most:,} bytes: not what was frozen.")
+        with Path(image.reference, CODE_ARCHIVE).open("rb") as archive:
+            return fingerprints(Pieces(iter(lambda: archive.read(1 << 20), b""), most=most, too_large=too_large))
 
     def save_base(self, base: Base, folder: Path) -> bool:
         """Have none of it."""
@@ -124,7 +147,12 @@ class VenvEngine:
             check=False,  # packages ship files for other Python versions, which do not compile
         )
         shutil.copyfile(folder / CODE_ARCHIVE, target / CODE_ARCHIVE)
-        mark = {"lock_sha256": context.lock_sha256, "environment": context.environment}
+        secret = secrets.token_hex(16)  # in the folder and, hashed with its place, in this user's state
+        mark = {"lock_sha256": context.lock_sha256, "environment": context.environment, "secret": secret}
+        self._built.add(_key(target, secret))
+        if self._own is not None and not remember(_key(target, secret), how="built", folder=self._own):
+            text = f"`{self._own}` cannot be written: the next command will not take this environment for yours"
+            tell(Progress(kind="notice", text=text))
         write_bytes(target / _MARK, json.dumps(mark, indent=1).encode())
 
     def push(self, reference: str, *, tell: Tell) -> str:
@@ -148,7 +176,7 @@ class VenvEngine:
             work = scratch / CODE_FOLDER
             for path, content in task.files.items():
                 (work / path).write_bytes(content)
-            _link_inputs(task, work)
+            link_inputs(task, work)
             (scratch / "home").mkdir()
             hook = scratch / "hook"
             if task.hook is not None:
@@ -168,8 +196,7 @@ class VenvEngine:
                 cpus=task.cpus,
                 on_line=lambda line: tell(Progress(kind="output", text=line)),
             )
-            for output in task.outputs:
-                _bring_back(work / output, results / output)
+            bring_back(task, work, results)
             events = b"" if task.hook is None else (hook / HOOK_EVENTS).read_bytes()
         return Outcome(
             code=finished.code,
@@ -182,10 +209,17 @@ class VenvEngine:
 
     def remove(self, image: Image) -> None:
         """Remove the environment."""
-        shutil.rmtree(image.reference, ignore_errors=True)
+        folder = Path(image.reference)
+        if self._own is not None:
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                forget(_key(folder, str(json.loads((folder / _MARK).read_bytes())["secret"])), folder=self._own)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _is_own(self, key: str) -> bool:
+        return self._own is None or key in self._built or is_known(key, folder=self._own)
 
     def _folder(self, reference: str) -> Path:
         return self._root / reference.replace("/", "-").replace(":", "-")
@@ -193,7 +227,12 @@ class VenvEngine:
 
 def open_engine(project: Path) -> Engine:
     """Give the engine of a project: its environments are in `.envcap/venv`. Every machine has it."""
-    return VenvEngine(project / ".envcap" / "venv")
+    return VenvEngine(project / ".envcap" / "venv", own=own_images(os.environ))
+
+
+def _key(folder: Path, secret: str) -> str:
+    """Name an environment for who remembers it: moved or copied from elsewhere it is another one."""
+    return hashlib.sha256(f"{folder.resolve()}\n{secret}".encode()).hexdigest()
 
 
 def _scheme(environment: Path) -> dict[str, str]:
@@ -239,24 +278,3 @@ def _surrounding(environment: Path, scratch: Path) -> dict[str, str]:
         "TMPDIR": str(scratch),
         "VIRTUAL_ENV": str(environment),
     }
-
-
-def _link_inputs(task: Task, work: Path) -> None:
-    for mount in task.mounts:
-        if mount.target.startswith("/"):
-            continue  # it is where it was: this engine shares the machine's file system
-        link = work / mount.target
-        if os.path.lexists(link):
-            continue  # it is within an input that is linked already
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(mount.source)
-
-
-def _bring_back(source: Path, target: Path) -> None:
-    if not source.exists():
-        return  # a missing output is for the comparison to name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        shutil.copyfile(source, target)

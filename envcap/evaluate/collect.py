@@ -12,6 +12,7 @@ from envcap.redact import redact_text
 from envcap.store import file_sha256
 
 _MOST_METRICS = 10_000
+_LARGEST_METRICS = 64 << 20  # bytes of the file
 _HINT = "Metrics are a JSON object, nested or flat, in a file (`--metrics FILE`) or printed (`--metrics stdout-json`)."
 
 
@@ -89,6 +90,8 @@ def _is_text(text: str) -> bool:
 
 def _load(path: Path, name: str) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _LARGEST_METRICS:
+            raise NotRunError(f"`{name}` has more than {_LARGEST_METRICS:,} bytes, which no metrics have.", hint=_HINT)
         document = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise NotRunError(f"The evaluation wrote no metrics: there is no `{name}`.", hint=_HINT) from error

@@ -1,30 +1,27 @@
-"""Looks at what surrounds the evaluation inside an image: its code as it lies there, and the variables it gets."""
+"""Looks at what surrounds the evaluation inside an image: the variables that it gets."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from envcap.evaluate.inside_program import LIST
 from envcap.model.image import Outcome, Task
 from envcap.model.struct import Data
 
 _PROGRAM = Path(__file__).with_name("inside_program.py")
-_FILE = ".envcap-inside.py"
-_SECONDS = 300.0  # a cold disk and much code
+INSIDE_FILE = ".envcap-inside.py"
+_SECONDS = 300.0  # a cold disk
 
 
 class Inside(Data, frozen=True):
-    """The digest of each file that was asked for, None where it is missing, and all variables."""
+    """All variables."""
 
-    files: dict[str, str | None]
     environment: dict[str, str]
 
 
-def inside_task(paths: list[str]) -> Task:
-    """Give the task that looks at these files of the code."""
-    files = {_FILE: _PROGRAM.read_bytes(), LIST: msgspec.json.encode(paths)}
-    return Task(command=["python", "-B", _FILE], files=files, timeout=_SECONDS)
+def inside_task() -> Task:
+    """Give the task that looks."""
+    files = {INSIDE_FILE: _PROGRAM.read_bytes()}
+    return Task(command=["python", "-B", INSIDE_FILE], files=files, timeout=_SECONDS)
 
 
 def read_inside(outcome: Outcome) -> Inside | None:
@@ -33,12 +30,3 @@ def read_inside(outcome: Outcome) -> Inside | None:
         return msgspec.json.decode(outcome.stdout.strip().rpartition("\n")[2], type=Inside)
     except (msgspec.DecodeError, UnicodeError):
         return None
-
-
-def changed_inside(frozen: Mapping[str, str], inside: Mapping[str, str | None]) -> list[str]:
-    """Tell in words which files of the code are not the frozen ones."""
-    return [
-        f"`{path}` is not there" if inside[path] is None else f"`{path}` is not the frozen one"
-        for path, digest in sorted(frozen.items())
-        if path in inside and inside[path] != digest
-    ]

@@ -116,6 +116,7 @@ class Task(Data, frozen=True, kw_only=True):
     hook: bytes | None = None  # a sitecustomize for every Python of the task, which writes to `events` beside itself
     gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
     environment: dict[str, str] = {}  # variables that stand in for the recorded ones of the same name, or beside them
+    most_output: int | None = None  # bytes that all outputs may have together; None for any number
     cpus: int | None = None  # how many processors it sees; None for all, and never more than there are
 
 

@@ -4,6 +4,7 @@ from enum import Enum
 
 from envcap.model.cause import Cause, Trial
 from envcap.model.evaluation import Kind, Metric
+from envcap.model.facts import Hardware
 from envcap.model.gap import Gap
 from envcap.model.stress import Stressed
 from envcap.model.struct import Data
@@ -90,9 +91,14 @@ class Judgement(Data, frozen=True, kw_only=True):
     trials: list[Trial] = []  # what `--explain` tried, in that order
     stressed: list[Stressed] = []  # what `--stress` varied, or could not
     gaps: list[Gap] = []
+    compared: list[str] = []  # which files in the image were held against the lock
     notes: list[str] = []  # what this verdict does not cover
     engine: str = ""
     image: str = ""
     image_digest: str = ""  # the engine's own id of it, `sha256:…` where it has one
     lock: str = ""
+    options: list[str] = []  # words of the command that decide what is run, so that it can be repeated
+    verifier: str = ""  # `envcap 0.1.0`
+    hardware: Hardware | None = None  # of the machine that verified, as the image sees it; None where it was not asked
+    started: str = ""  # UTC, RFC 3339, seconds
     seconds: float = 0.0

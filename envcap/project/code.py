@@ -1,7 +1,6 @@
 """The project's code as one deterministic archive, and what has changed in a working tree since."""
 
 import contextlib
-import hashlib
 import os
 import tarfile
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import BinaryIO, cast, get_args
 
 import msgspec
 
+from envcap.archives import fingerprint_of
 from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.evaluation import Declaration
 from envcap.model.gap import Gap
@@ -30,13 +30,6 @@ class Captured(Data, frozen=True, kw_only=True):
 
     code: Code
     gaps: list[Gap]
-
-
-class ArchivedCode(Data, frozen=True, kw_only=True):
-    """The sha256 of each file, or `link:` and where it leads; and the Python sources among them, by path."""
-
-    digests: dict[str, str]
-    sources: dict[str, str]
 
 
 def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
@@ -100,28 +93,34 @@ def changes_since(project: Path, code: Code, store: Store) -> list[str]:
                 changes.append(f"`{name}` is gone")
                 continue
             present = True
-            if _member_fingerprint(members, member) != _fingerprint(path):
+            if fingerprint_of(members, member) != _fingerprint(path):
                 changes.append(f"`{name}` was changed")
     return changes if present else []
 
 
-def archived_code(code: Code, store: Store) -> ArchivedCode:
-    """Give what the frozen code is made of; nothing where the archive is gone or cannot be read."""
+def frozen_sources(code: Code, store: Store) -> dict[str, str]:
+    """Give the Python sources among the frozen code, by path; none where the archive is gone or cannot be read."""
     archive = store.find(code.archive, CODE_ARCHIVE)
-    digests: dict[str, str] = {}
     sources: dict[str, str] = {}
     if archive is None:
-        return ArchivedCode(digests=digests, sources=sources)
+        return sources
     with contextlib.suppress(tarfile.TarError, OSError), tarfile.open(archive) as members:
         for member in members:
-            if member.isdir():
-                continue
             name = member.name.removeprefix(f"{CODE_FOLDER}/")
-            digests[name] = _member_fingerprint(members, member).removeprefix("x").removeprefix("-")
             stream = members.extractfile(member) if name.endswith(".py") and member.isfile() else None
             if stream is not None and member.size <= _LARGEST_SOURCE and len(sources) < _MOST_SOURCES:
                 sources[name] = stream.read().decode(errors="replace")
-    return ArchivedCode(digests=digests, sources=sources)
+    return sources
+
+
+def frozen_files(code: Code, store: Store) -> dict[str, str]:
+    """Give the fingerprint of each file of the frozen code. Raises RefusedError where its archive is gone."""
+    found: dict[str, str] = {}
+    with tarfile.open(store.require(code.archive, CODE_ARCHIVE, what="The code")) as members:
+        for member in members:
+            if not member.isdir():
+                found[member.name.removeprefix(f"{CODE_FOLDER}/")] = fingerprint_of(members, member)
+    return found
 
 
 def require_frozen_code(project: Path, code: Code, store: Store) -> None:
@@ -153,15 +152,6 @@ def _fingerprint(path: Path) -> str:
 def _link_target(link: Path) -> str:
     """Give where a link leads, seen from its own folder: an absolute path would be one of this machine."""
     return os.path.relpath(link.readlink(), link.parent) if link.readlink().is_absolute() else str(link.readlink())
-
-
-def _member_fingerprint(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    if member.issym():
-        return f"link:{member.linkname}"
-    stream = archive.extractfile(member)
-    content = stream.read() if stream is not None else b""
-    mode = "x" if member.mode & 0o100 else "-"
-    return f"{mode}{hashlib.sha256(content).hexdigest()}"
 
 
 def _output_folders(project: Path, declaration: Declaration) -> set[str]:

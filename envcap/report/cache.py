@@ -1,8 +1,7 @@
 """What the user's cache holds, in words and as a document."""
 
-import json
-
 from envcap.model.cache import CacheContents
+from envcap.report.document import encode
 from envcap.report.table import table_lines
 
 
@@ -19,5 +18,4 @@ def describe_cache(contents: CacheContents) -> str:
 
 def cache_document(contents: CacheContents) -> str:
     """Give the same for programs; sizes in bytes."""
-    document = {"folder": contents.folder, "sizes": contents.sizes, "removed": contents.removed}
-    return json.dumps({"format": 1, **document}, indent=2)
+    return encode({"folder": contents.folder, "sizes": contents.sizes, "removed": contents.removed})

@@ -1,9 +1,9 @@
 """What was packed, in words and as a document."""
 
-import json
 from pathlib import Path
 
 from envcap.model.lock import Lock
+from envcap.report.document import encode
 
 
 def describe_pack(lock: Lock, output: Path, size: int, files: int) -> str:
@@ -18,4 +18,4 @@ def describe_pack(lock: Lock, output: Path, size: int, files: int) -> str:
 def pack_document(lock: Lock, output: Path, size: int, files: int) -> str:
     """Give the same for programs; `size` in bytes."""
     written = {"path": str(output), "files": files, "size": size}
-    return json.dumps({"format": 1, "capsule": written, "missing-data": [data.path for data in lock.data]}, indent=2)
+    return encode({"capsule": written, "missing-data": [data.path for data in lock.data]})

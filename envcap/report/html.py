@@ -1,6 +1,9 @@
 """A judgement as one self-contained page: no script, nothing loaded from elsewhere."""
 
+import shlex
+
 from envcap import __version__
+from envcap.model.facts import Hardware
 from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement, Verdict
 from envcap.report.plot import WIDTH, strip_of
@@ -70,10 +73,9 @@ def _shown(value: object) -> object:
 
 
 def _facts(judgement: Judgement, lock: Lock | None) -> list[tuple[str, str]]:
-    facts = [("lock", f"sha256 {judgement.lock}" if judgement.lock else "could not be read")]
+    facts = [("lock", f"sha256 {judgement.lock}" if judgement.lock else "none was read")]
     if lock is not None:
         python, system, hardware = lock.python, lock.system, lock.hardware
-        processors = [hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]
         facts += [
             ("frozen", f"{lock.created_at} by {lock.created_by}"),
             ("command", " ".join(lock.declaration.command)),
@@ -81,16 +83,35 @@ def _facts(judgement: Judgement, lock: Lock | None) -> list[tuple[str, str]]:
             ("python", f"{python.implementation} {python.version}"),
             ("packages", str(len(lock.packages))),
             ("system", f"{system.distribution} {system.version}, {system.libc} {system.libc_version}"),
-            ("hardware", ", ".join(processors)),
+            ("frozen on", _hardware(hardware)),
             *([("commit", lock.code.commit)] if lock.code.commit else []),
             *((f"data {item.path}", f"{item.files} files, sha256 {item.sha256}") for item in lock.data),
         ]
     if judgement.engine:
-        facts.append(("run in", f"{judgement.engine} {judgement.image}, {judgement.seconds:.1f} s"))
+        where = f"{judgement.engine} {judgement.image}".rstrip()
+        facts.append(("engine and image", where if judgement.image else f"{where}, no image yet"))
+    if judgement.image_digest:
+        facts.append(("image digest", judgement.image_digest))
+    if judgement.hardware is not None:
+        facts.append(("verified on", _hardware(judgement.hardware)))
+    if judgement.started:
+        took = f", {judgement.seconds:.1f} s" if judgement.seconds else ""
+        facts.append(("verified at", f"{judgement.started}{took}, by {judgement.verifier}"))
     return facts
 
 
+def _hardware(hardware: Hardware) -> str:
+    return ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)])
+
+
 def _commands(judgement: Judgement, name: str) -> list[str]:
-    named = "" if name == "envcap" else f" --name {name}"
-    engine = f" --engine {judgement.engine}" if judgement.engine == "venv" else ""
-    return [f"envcap {verb}{named}{engine}" for verb in ("build", "verify")]
+    """Give the commands with all options that decided what was run; which engine `auto` took is one."""
+    named = [] if name == "envcap" else ["--name", name]
+    options = list(judgement.options)
+    engine = ["--engine", judgement.engine] if judgement.engine else []
+    if "--engine" not in options:
+        options = [*engine, *options]
+    commands = [["envcap", "verify", *named, *options]]
+    if "--image" not in options:
+        commands.insert(0, ["envcap", "build", *named, *engine])
+    return [shlex.join(words) for words in commands]

@@ -15,6 +15,7 @@ class Intention(Data, frozen=True, kw_only=True):
 
     verb: str  # `build`, `verify` or `bisect`
     engine: str
+    chosen: str = "auto"  # the engine that the user named
     network: bool = False  # for the run
     link_scripts: bool = False
 

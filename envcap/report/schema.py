@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from envcap.model.bisection import Bisection
+from envcap.model.cache import CacheContents
 from envcap.model.difference import Comparison
 from envcap.model.examination import Examination
 from envcap.model.gap import Gap
 from envcap.model.image import Image, Layer
-from envcap.model.lock import Lock
+from envcap.model.lock import Lock, Move
 from envcap.model.verdict import Judgement
 from envcap.report.document import FORMAT
 
@@ -21,6 +23,12 @@ _NOT_FINITE = ["nan", "inf", "-inf"]  # as text: JSON has no word for them
 class _Place(msgspec.Struct, frozen=True):
     path: str
     sha256: str
+
+
+class _Capsule(msgspec.Struct, frozen=True):
+    path: str
+    files: int
+    size: int  # bytes
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -47,6 +55,10 @@ _DOCUMENTS: dict[str, dict[str, Any]] = {
     "verify": {**_fields(Judgement), "exit-code": int},
     "diff": _fields(Comparison),
     "doctor": {"points": list[Examination]},
+    "bisect": {**_fields(Bisection), "exit-code": int},
+    "upgrade": {"lock": _Place | None, "moved": list[Move], "frozen": Lock},
+    "pack": {"capsule": _Capsule, "missing-data": list[str]},
+    "cache": _fields(CacheContents),
 }
 
 

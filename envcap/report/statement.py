@@ -61,6 +61,8 @@ def _test_result(judgement: Judgement) -> dict[str, Any]:
 def _verification(judgement: Judgement, lock: Lock | None) -> dict[str, Any]:
     return {
         "verifier": f"envcap {__version__}",
+        "verifiedOn": judgement.started,
         "judgement": to_plain(judgement),
         "frozenHardware": None if lock is None else msgspec.to_builtins(lock.hardware),
+        "verifierHardware": msgspec.to_builtins(judgement.hardware),
     }

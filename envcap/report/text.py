@@ -131,6 +131,7 @@ def describe_judgement(judgement: Judgement, lock: Lock) -> str:
     lines += why_lines(judgement)
     lines += stress_lines(judgement)
     lines += [_inside(judgement, lock), *_findings(judgement)]
+    lines += [f"Compared: {what}" for what in judgement.compared]
     lines += [f"Not covered: {note}" for note in judgement.notes]
     lines += _gaps(judgement.gaps)
     return _text(lines)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from envcap.compare import elements
 from envcap.compare.arrays import Array, read_npy, read_safetensors
 from envcap.compare.artifact import Contents, judge_artifact
+from envcap.compare.content import read_zip
 from envcap.compare.decision import Setting
 from envcap.compare.elements import compare_arrays
 from envcap.compare.generation import compare_texts
@@ -167,10 +168,21 @@ def test_above_the_limit_only_bytes_are_compared(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_small_archive_that_unpacks_to_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("envcap.compare.archive._LARGEST", 1000)
+    monkeypatch.setattr("envcap.compare.content.LARGEST", 1000)
     check = judge("a.zip", [archive({"a": b"1"})], [archive({"a": b"0" * 5000})], Tolerance(absolute=9.0))
     assert check.verdict is DIFFERENT
     assert "unpacks to more" in check.detail
+
+
+def test_archives_within_one_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond the limit is compared as bytes: there are no arrays of it."""
+    array = npy([1.0] * 2000)
+    with zipfile.ZipFile(stream := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as inner:
+        inner.writestr("a.npy", array)
+    monkeypatch.setattr("envcap.compare.content.LARGEST", int(2.5 * len(array)))
+    values = read_zip(archive({f"{number}.npz": stream.getvalue() for number in range(3)}))
+    kinds = [sorted(type(value).__name__ for name, value in values.items() if name.startswith(f"{n}.")) for n in "012"]
+    assert kinds == [["Array"], ["Array"], ["bytes"]]
 
 
 @given(content=st.binary(max_size=80))

@@ -42,6 +42,14 @@ elif mode == "sleep":
     print("sleeping", flush=True); time.sleep(600)
 elif mode == "data":
     print(pathlib.Path("data/input.txt").read_text())
+elif mode == "links":
+    pathlib.Path("out").mkdir()
+    pathlib.Path("out/epoch3.csv").write_text("three")
+    os.symlink("epoch3.csv", "out/last.csv")
+    os.link("out/epoch3.csv", "out/hard.csv")
+    os.symlink("out/last.csv", "best.csv")
+elif mode == "much":
+    pathlib.Path("plain.txt").write_text("x" * 100_000)
 elif mode == "surroundings":
     seen = {"environment": dict(os.environ), "files": sorted(os.listdir(".")), "cpus": len(os.sched_getaffinity(0))}
     print(json.dumps(seen))
@@ -170,6 +178,25 @@ def test_brings_back_outputs_from_folders_and_files(engine: Engine, image: Image
 def test_brings_back_a_whole_folder(engine: Engine, image: Image, tmp_path: Path) -> None:
     run(engine, image, "write", tmp_path, outputs=["results"])
     assert json.loads((tmp_path / "results/metrics.json").read_text()) == {"value": 42}
+
+
+def test_links_come_back_as_what_they_lead_to(engine: Engine, image: Image, tmp_path: Path) -> None:
+    run(engine, image, "links", tmp_path, outputs=["out", "best.csv"])
+    names = ("out/epoch3.csv", "out/last.csv", "out/hard.csv", "best.csv")
+    assert {name: (tmp_path / name).read_text() for name in names} == dict.fromkeys(names, "three")
+
+
+def test_no_more_comes_back_than_is_allowed(engine: Engine, image: Image, tmp_path: Path) -> None:
+    with pytest.raises(NotRunError, match="more than 50,000 bytes of outputs"):
+        run(engine, image, "much", tmp_path, outputs=["plain.txt"], most_output=50_000)
+
+
+def test_tells_what_the_code_inside_is(engine: Engine, image: Image) -> None:
+    digest = hashlib.sha256(PROGRAM.encode()).hexdigest()
+    assert engine.fingerprints(image, "/work", most=1 << 20) == {"program.py": f"-{digest}"}
+    assert engine.fingerprints(image, "/no-such-folder", most=1 << 20) == {}
+    with pytest.raises(RefusedError, match="not what was frozen"):
+        engine.fingerprints(image, "/work", most=100)
 
 
 def test_each_run_starts_fresh(engine: Engine, image: Image, tmp_path: Path) -> None:

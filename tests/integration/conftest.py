@@ -67,7 +67,9 @@ class Envcap:
         assert result.code == 0, result.err
         return result
 
-    def stop_when(self, sign: str, *words: str, number: int = signal.SIGINT, pause: float = 0.3) -> Result:
+    def stop_when(
+        self, sign: str, *words: str, number: int = signal.SIGINT, pause: float = 0.3, times: int = 1
+    ) -> Result:
         """Start it, send a signal as soon as `sign` stands in what it says, and give how it ended."""
         child = subprocess.Popen(
             [sys.executable, "-m", "envcap", *words],
@@ -84,7 +86,9 @@ class Envcap:
             said += line
             if sign in line:
                 time.sleep(pause)
-                child.send_signal(number)
+                for _ in range(times):
+                    child.send_signal(number)
+                    time.sleep(0.1)
                 break
         out, rest = child.communicate(timeout=60)
         assert sign in said, said

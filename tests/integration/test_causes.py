@@ -1,6 +1,7 @@
 """One thing is changed at a time, for real, and the first cause that verify names must be the right one."""
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from envcap.consent import Consent
 from envcap.engines import ENGINES
 from envcap.engines.venv import VenvEngine
-from envcap.evaluate.inside_program import LIST
+from envcap.evaluate.inside import INSIDE_FILE
 from envcap.model.image import Image, Outcome, Task
 from envcap.model.progress import Tell, say_nothing
 from envcap.model.verdict import Judgement, Verdict
@@ -69,7 +70,7 @@ class OtherMachine(VenvEngine):
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run it as that machine would; what the task asks for itself goes first."""
-        variables = {} if LIST in task.files else self.variables
+        variables = {} if INSIDE_FILE in task.files else self.variables
         here = replace(task, environment={**variables, **task.environment}, cpus=task.cpus or self.cpus)
         return super().run(image, here, results=results, tell=tell)
 
@@ -91,7 +92,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
 
         monkeypatch.setitem(ENGINES, "venv", opened)
         request = VerifyRequest(project=project, engine="venv", consent=Consent(trusted=True), **more)
-        judgement, _ = verify(request, tell=say_nothing)
+        judgement, _ = verify(request, environ=os.environ, tell=say_nothing)
         return judgement
 
     return on_machine

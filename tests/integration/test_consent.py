@@ -50,6 +50,9 @@ def test_a_stranger_is_shown_and_needs_a_yes(small: Any) -> None:
         assert 'command: ["python", "evaluate.py"]' in said
         assert "does not contain it" in said
         assert "ENVCAP_TRUST=1" in said
+    foreign = small(*VERIFY, "--trust", env=elsewhere(small))
+    assert (foreign.code, "There is no image" in foreign.err) == (3, True)  # who never built it does not run it either
+    assert small(*BUILD, "--trust", env=elsewhere(small)).code == 0
     assert small(*VERIFY, "--trust", env=elsewhere(small)).code == 0
     code, said = on_a_terminal(small, b"\n", *VERIFY)  # so it was not remembered, and no is the default
     assert (code, "Verify it? [y/N]" in said) == (5, True), said
@@ -74,3 +77,24 @@ def test_nothing_of_a_stranger_runs_for_a_folder(small: Any, tmp_path: Path) -> 
     assert not asked
     assert "nothing of it is run, its base image neither" in " ".join(written.err.split())
     assert "FROM registry.example.org/python:3.11@sha256:" in (tmp_path / "context" / "Dockerfile").read_text()
+
+
+def test_an_environment_that_came_with_a_project_is_not_run(small: Any) -> None:
+    """Its Python is whatever somebody put there."""
+    small.ok("freeze")
+    small.ok(*BUILD)
+    (environment,) = (small.project / ".envcap" / "venv").iterdir()
+    named = ("diff", "envcap", environment.name.replace("envcap-envcap-", "envcap/envcap:"), "--engine", "venv")
+    assert small(*named).code in {0, 1}
+    python = environment / "env" / "bin" / "python"
+    python.unlink()
+    python.write_text("#!/bin/sh\ntouch ran; exit 1\n")
+    python.chmod(0o755)
+    received = small(*named, env=elsewhere(small))
+    assert received.code == 2, received.err
+    assert "neither a lock here nor an image" in received.err
+    moved = small.project.parent / "moved"
+    small.project.rename(moved)
+    small.project = moved
+    assert small(*named).code == 2
+    assert not list(moved.rglob("ran"))

@@ -260,7 +260,7 @@ def test_what_stops_a_run_inside(small: Any, engine_state: Any) -> None:
     slow = small("verify", "--engine", "docker", "--timeout", "3s")
     assert slow.code == 3, slow.err
     assert "did not end within 3 s" in slow.err
-    stopped = small.stop_when("inside", "verify", "--engine", "docker")
+    stopped = small.stop_when("inside", "verify", "--engine", "docker", times=3)
     assert stopped.code == 130
     assert engine_state.left_since(before, tags=True) == set()
     assert list((small.project.parent / "scratch").iterdir()) == []

@@ -159,6 +159,10 @@ def test_statements(sample_lock: Lock) -> None:
     assert portable["predicate"]["failedTests"] == ["loss"]
     assert own["predicate"]["judgement"]["lock"] == "9" * 64
     assert own["predicate"]["frozenHardware"]["cpu"] == sample_lock.hardware.cpu
+    assert own["predicate"]["verifierHardware"] is None
+    elsewhere = replace(SAMPLE, hardware=sample_lock.hardware, started="2026-01-02T03:04:05Z", verifier="envcap 1")
+    told = json.loads(statement_lines(elsewhere, sample_lock).splitlines()[1])["predicate"]
+    assert (told["verifierHardware"]["cpu"], told["verifiedOn"]) == (sample_lock.hardware.cpu, "2026-01-02T03:04:05Z")
 
 
 def test_a_statement_is_about_something() -> None:

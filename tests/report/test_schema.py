@@ -6,14 +6,20 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from envcap.compare.contents import contents_of_lock
 from envcap.compare.differences import find_differences
+from envcap.model.bisection import Attempt, Bisection
+from envcap.model.cache import CacheContents
 from envcap.model.difference import Comparison
 from envcap.model.evaluation import Metric
 from envcap.model.examination import Examination
-from envcap.model.lock import Lock
+from envcap.model.lock import Derivation, Lock, Move
 from envcap.model.verdict import Check, Judgement, Measured, Verdict
+from envcap.report.bisection import bisection_document
+from envcap.report.cache import cache_document
+from envcap.report.capsule import pack_document
 from envcap.report.document import (
     comparison_document,
     examination_document,
@@ -22,6 +28,7 @@ from envcap.report.document import (
     show_document,
 )
 from envcap.report.schema import schemas
+from envcap.report.upgrade import upgrade_document
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -66,6 +73,31 @@ def test_other_documents_fit(sample_lock: Lock) -> None:
     differences = find_differences(contents, contents)
     validate("diff", comparison_document(Comparison(first="a", second="b", differences=differences, not_compared=[])))
     validate("doctor", examination_document(list[Examination]()))
+
+
+def test_documents_of_the_other_commands_fit(sample_lock: Lock) -> None:
+    move = Move(package="alpha", before="1.0", after=None)
+    attempt = Attempt(what="all", changed=["alpha"], answer="different", detail="", seconds=1.5)
+    bisection = Bisection(
+        good="a",
+        bad="b",
+        found=True,
+        reasons=[],
+        culprits=[move],
+        changes=1,
+        groups=1,
+        attempts=[attempt],
+        runs=2,
+        most_runs=9,
+        seconds=3.5,
+        engine="venv",
+    )
+    validate("bisect", bisection_document(bisection))
+    derived = replace(sample_lock, derivation=Derivation(name="train", sha256="a" * 64, moved=[move]))
+    validate("upgrade", upgrade_document(derived, Path("pylock.new.toml"), "a" * 64))
+    validate("upgrade", upgrade_document(sample_lock, None, None))
+    validate("pack", pack_document(sample_lock, Path("train.capsule"), 4096, 12))
+    validate("cache", cache_document(CacheContents(folder="cache", sizes={"files": 3}, removed=1)))
 
 
 def test_a_document_with_an_unknown_key_does_not_fit() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from envcap.model.facts import Gpu
 from envcap.model.lock import Lock
-from envcap.verify import chosen_gpus
+from envcap.rerun import chosen_gpus
 
 CARD = Gpu(name="Example Accelerator", memory=80 << 30, compute_capability="9.0")
 
