@@ -42,6 +42,10 @@ class Decision(Data, frozen=True, kw_only=True):
         """Give the same decision with another detail."""
         return msgspec.structs.replace(self, detail=detail)
 
+    def but(self, verdict: Verdict, detail: str) -> "Decision":
+        """Give the same decision with another verdict, for another reason."""
+        return msgspec.structs.replace(self, verdict=verdict, detail=detail)
+
 
 def share_alpha(noisy: list[str], *, primary: str | None, kind: Kind) -> dict[str, Setting]:
     """Give each output that is judged by its spread its chance of a false alarm.

@@ -316,3 +316,19 @@ def test_sampled_texts_are_judged_by_how_the_frozen_agree() -> None:
     assert judge("a.txt", [*frozen[:5], sampled(2, 5)], [sampled(9, 20)], kind="generation").verdict is DIFFERENT
     never = [f"text {seed}".encode() for seed in range(4)]
     assert judge("a.txt", never, [b"text 9"], kind="generation").verdict is INCONCLUSIVE
+
+
+def test_the_length_of_sampled_texts_is_judged_by_how_the_frozen_vary() -> None:
+    def words(count: int) -> bytes:
+        return ("a common first line\n" + " ".join(f"w{number}" for number in range(count))).encode()
+
+    frozen = [words(6), words(10), words(8)]
+    for again in frozen:
+        check = judge("a.txt", frozen, [again], kind="generation")
+        assert check.verdict is INCONCLUSIVE
+        assert "the frozen runs have 10 to 14 words: state `length`" in check.detail
+    assert "2 of 2 texts are equal" in judge("a.txt", frozen, [words(10)], kind="generation").detail
+    told = judge("a.txt", frozen, [words(10)], Tolerance(length=0.5, agreement=0.3), kind="generation")
+    assert told.verdict is EQUIVALENT
+    assert "stated agreement; lengths may be off by 50%" in told.origin
+    assert judge("a.txt", frozen, [words(60)], kind="generation").verdict is DIFFERENT
