@@ -110,6 +110,9 @@ class Task(Data, frozen=True, kw_only=True):
     gpus: list[str] | None = None  # numbers or UUIDs; empty for all of the machine's, None for none
     environment: dict[str, str] = {}  # variables that stand in for the recorded ones of the same name, or beside them
     cpus: int | None = None  # how many processors it sees; None for all, and never more than there are
+    user: int | None = None  # in a container: another user's number than the one of the image
+    host: str = ""  # in a container: its host name; empty for one of its own
+    folder: str = ""  # in a container: where the code lies instead, absolute; empty for where the image has it
 
 
 class Outcome(Data, frozen=True, kw_only=True):

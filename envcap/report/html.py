@@ -5,7 +5,7 @@ from envcap.model.lock import Lock
 from envcap.model.verdict import Judgement, Verdict
 from envcap.report.plot import WIDTH, strip_of
 from envcap.report.table import plain
-from envcap.report.why import UNKNOWN, WITH_CAUSES
+from envcap.report.why import without_causes
 from envcap.resources import template_folder
 
 _TONES = {
@@ -44,9 +44,8 @@ def html_document(judgement: Judgement, lock: Lock | None, *, name: str) -> str:
         tones=_TONES,
         strips=[(output, strip) for output, strip in strips if strip is not None],
         width=WIDTH,
-        unknown=UNKNOWN,
+        unknown=without_causes(judgement),
         suspects=[cause.key for cause in judgement.causes],
-        asked_why=judgement.verdict in WITH_CAUSES,
         facts=_facts(judgement, lock),
         lock_name=f"pylock.{name}.toml",
         commands=_commands(judgement, name),
