@@ -72,6 +72,7 @@ def f32(*values: float) -> bytes:
 
 
 NEXT = struct.unpack("<f", struct.pack("<i", struct.unpack("<i", struct.pack("<f", 1.5))[0] + 1))[0]
+LONG = [1.0] * 70_000  # longer than the pieces that are compared at once
 ONE = npy([1.5, 2.0, 3.0])
 
 
@@ -92,6 +93,10 @@ ONE = npy([1.5, 2.0, 3.0])
         ("a.npy", ONE, npy([1.5, 2.0, math.inf]), Tolerance(absolute=9.0, relative=9.0), DIFFERENT),
         ("a.npy", npy([math.nan, 1.0]), npy([-math.nan, 1.0]), Tolerance(absolute=9.0), DIFFERENT),
         ("a.npy", npy([math.nan, 1.0]), npy([-math.nan, 1.0]), Tolerance(nan="equal"), EQUIVALENT),
+        ("a.npy", npy([math.nan, 1.0]), npy([math.nan, 1.5]), Tolerance(absolute=9.0), DIFFERENT),
+        ("a.npy", npy([math.nan, 1.0]), npy([math.nan, 1.5]), Tolerance(absolute=9.0, nan="equal"), EQUIVALENT),
+        ("a.npy", npy([math.inf, 1.0]), npy([math.inf, 1.5]), Tolerance(absolute=9.0), EQUIVALENT),
+        ("a.npy", npy([math.nan, *LONG, 1.0]), npy([math.nan, *LONG, 2.0]), Tolerance(absolute=9.0), DIFFERENT),
         ("a.npy", npy([0.0]), npy([-0.0]), None, DIFFERENT),
         ("a.npy", npy([0.0]), npy([-0.0]), Tolerance(absolute=0.0), EQUIVALENT),
         ("a.npy", npy([3e38, 1.0]), npy([-3e38, 1.0]), Tolerance(absolute=1e38), DIFFERENT),
@@ -235,6 +240,22 @@ def test_agreement_and_mcnemar_are_told_without_being_asked() -> None:
     detail = judge("p.csv", [table(BEFORE)], [table(FLIPPED)]).detail
     assert "95% of 100 predictions agree, 5 flipped, 0 of them explained" in detail
     assert "right before only 5, now only 0 (McNemar p = 0.0625)" in detail
+
+
+def test_how_far_predictions_agree_can_be_drawn() -> None:
+    frozen = [table(BEFORE)] * 3
+    measured = judge("p.csv", frozen, [table(BEFORE), table(FLIPPED)]).measured
+    assert (measured.frozen, measured.observed) == ([1.0, 1.0, 1.0], [1.0, 0.95])
+    assert (measured.low, measured.high) == (1.0, 1.0)
+    stated = judge("p.csv", frozen[:1], [table(FLIPPED)], Tolerance(mode="samples", agreement=0.9)).measured
+    assert (stated.frozen, stated.observed, stated.low, stated.high) == ([1.0], [0.95], 0.9, 1.0)
+    weighed = judge("p.csv", frozen[:1], [table(FLIPPED)], Tolerance(mode="samples", absolute=0.1)).measured
+    assert weighed.low is None  # by flips and margins, not by a share
+
+
+def test_a_nan_that_stayed_is_told() -> None:
+    detail = judge("a.npy", [npy([math.nan, 1.0])], [npy([math.nan, 1.5])], Tolerance(absolute=9.0)).detail
+    assert 'first the array: element [0]: nan on both sides, which nothing equals unless `nan = "equal"`' in detail
 
 
 def test_the_order_of_samples_does_not_matter() -> None:
