@@ -2,7 +2,7 @@
 
 from envcap import __version__
 from envcap.model.lock import Lock
-from envcap.model.verdict import Judgement, Verdict
+from envcap.model.verdict import Check, Judgement, Verdict
 from envcap.report.plot import WIDTH, strip_of
 from envcap.report.table import plain
 from envcap.report.why import without_causes
@@ -32,7 +32,7 @@ def html_document(judgement: Judgement, lock: Lock | None, *, name: str) -> str:
     )
     environment.filters["marked"] = _marked
     strips = [
-        (check.name, strip_of(check.name, check.measured))
+        (_caption(check), strip_of(_caption(check), check.measured))
         for check in judgement.checks
         if check.judged and check.verdict is not Verdict.IDENTICAL  # equal runs need no drawing
     ]
@@ -50,6 +50,11 @@ def html_document(judgement: Judgement, lock: Lock | None, *, name: str) -> str:
         lock_name=f"pylock.{name}.toml",
         commands=_commands(judgement, name),
     )
+
+
+def _caption(check: Check) -> str:
+    """Say what the dots are: a metric's values; of a file the share of samples or texts that agree."""
+    return check.name if check.kind == "metric" else f"{check.name}: agreement with the frozen runs"
 
 
 def _marked(text: str) -> str:
