@@ -170,9 +170,11 @@ def _rerun(case: Case, task: Task, words: str, *, number: int, tell: Tell) -> _R
 
 
 def outputs_of(checks: list[Check]) -> tuple[str, ...]:
-    """Give the judged outputs of the first run in a form that can be compared."""
+    """Give the judged outputs of the first run in a form that can be compared: metrics, and digests of files."""
     return tuple(
-        f"{check.name} {check.measured.observed[:1]!r}" if check.measured.observed else f"{check.name} {check.observed}"
+        f"{check.name} {check.measured.observed[:1]!r}"
+        if check.kind == "metric" and check.measured.observed
+        else f"{check.name} {check.observed}"
         for check in checks
         if check.judged
     )

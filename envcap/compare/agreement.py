@@ -12,7 +12,7 @@ import msgspec
 from envcap.compare.decision import Decision, Setting
 from envcap.compare.number import decide_by_band
 from envcap.model.evaluation import Mode, Tolerance
-from envcap.model.verdict import Verdict
+from envcap.model.verdict import Measured, Verdict
 
 Item = TypeVar("Item")
 
@@ -41,7 +41,14 @@ def decide_by_agreement(
     if len(inner) < 3 or not any(inner):
         why = "no two of them have an item in common" if inner and not any(inner) else "three are needed to tell"
         detail = f"the frozen runs differ among themselves, and {why}: judge a metric, or freeze with more runs"
-        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail, mode=mode)
+        return Decision(
+            verdict=Verdict.INCONCLUSIVE,
+            detail=detail,
+            catches="nothing",
+            mode=mode,
+            origin="how the frozen runs agree with each other, which cannot be told of these",
+            measured=Measured(frozen=[*inner], observed=[*outer]),
+        )
     found = decide_by_band([*inner], [*outer], Tolerance(quantum=step), setting)
     is_more = found.verdict is Verdict.DIFFERENT and sum(outer) / len(outer) > sum(inner) / len(inner)
     return msgspec.structs.replace(

@@ -3,17 +3,19 @@
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from envcap.compare.content import Differences, Values, compare_contents, reader_of
-from envcap.compare.decision import ALONE, Decision, Setting
+from envcap.compare.decision import ALONE, Decision, Setting, exact_origin, one_sided
 from envcap.compare.generation import judge_generation
-from envcap.compare.number import exact_origin
 from envcap.compare.samples import compare_samples, describe_samples, is_table_of_samples, judge_samples, read_samples
 from envcap.compare.values import has_bound, show_tolerance
 from envcap.model.evaluation import Artifact, Metric, Mode, Tolerance
-from envcap.model.verdict import Check, Verdict
+from envcap.model.verdict import Check, Measured, Verdict
 
 _TABLES = {".csv", ".tsv"}
 _TEXTS = {".txt", ".md", ".jsonl", ".json"}
+_BYTES = "the bytes must be those of the frozen runs"
 _DIFFER = "the frozen runs themselves differ in this file"
 
 
@@ -43,13 +45,13 @@ def judge_artifact(
     came = [item for item in observed if item is not None]
     mode = _mode(path, tolerance, setting, contents)
     if not frozen or len(came) < len(observed) or not came:
-        detail = "it was frozen and did not come back" if frozen else "it was not there when the evaluation was frozen"
-        decision = Decision(verdict=Verdict.DIFFERENT, detail=detail, catches="any change", mode=mode)
+        decision = replace(one_sided(was_frozen=bool(frozen)), mode=mode)
     elif steady and all(item.sha256 == frozen[0].sha256 for item in came):
         origin = exact_origin(len(frozen))
         decision = Decision(verdict=Verdict.IDENTICAL, catches="any change", mode=mode, origin=origin)
     else:
-        decision = _decide(path, tolerance, setting, contents, mode=mode, steady=steady)
+        decision = _decide(path, tolerance, setting, contents, mode=mode, steady=steady, runs=len(frozen))
+        decision = decision if decision.origin else replace(decision, origin=_BYTES)
     before, after = _digests(frozen), _digests(came)
     return Check(
         name=path,
@@ -88,12 +90,13 @@ def _decide(
     *,
     mode: Mode,
     steady: bool,
+    runs: int,
 ) -> Decision:
     if mode == "bytes" or contents is None or reader_of(path) is None:
         if steady:
             return Decision(verdict=Verdict.DIFFERENT, detail="the bytes differ", catches="any change", mode="bytes")
         detail = f"{_DIFFER}, and only bytes can be compared"
-        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail, mode="bytes")
+        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail, catches="nothing", mode="bytes")
     try:
         # What was not stated may add to what is told, and never lets a value pass unseen.
         if mode == "samples" and ((tolerance is not None and tolerance.mode == "samples") or not steady):
@@ -104,8 +107,8 @@ def _decide(
     except ValueError as error:  # not the kind of file that its name says
         suffix = PurePosixPath(path).suffix
         detail = f"the bytes differ, and it cannot be read as {suffix}: {error}"
-        return Decision(verdict=Verdict.DIFFERENT, detail=detail, mode="bytes")
-    return _with_samples(decision, contents, tolerance) if mode == "samples" else decision
+        return Decision(verdict=Verdict.DIFFERENT, detail=detail, catches="any change", mode="bytes")
+    return _with_samples(decision, contents, tolerance, runs=runs) if mode == "samples" else decision
 
 
 def _judge_contents(path: str, contents: Contents, tolerance: Tolerance | None, *, steady: bool) -> Decision:
@@ -116,7 +119,9 @@ def _judge_contents(path: str, contents: Contents, tolerance: Tolerance | None, 
     stated = has_bound(tolerance)
     if not steady and not _agree(frozen, tolerance):
         hint = "wider than the stated tolerance" if stated else "state a tolerance, or do not judge it"
-        return Decision(verdict=Verdict.INCONCLUSIVE, detail=f"{_DIFFER}: {hint}")
+        origin = "the tolerance stated when it was frozen" if stated else "every value must be equal"
+        detail = f"{_DIFFER}: {hint}"
+        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail, catches="nothing", origin=origin)
     found = [compare_contents(frozen[-1], values, tolerance) for values in observed]
     worst = max(found, key=lambda one: (one.outside, one.differing))
     catches = f"{show_tolerance(tolerance)} in a {worst.unit.rstrip('s')}" if stated else "any change"
@@ -133,15 +138,22 @@ def _agree(frozen: list[Values], tolerance: Tolerance | None) -> bool:
     return len(frozen) > 1 and all(compare_contents(frozen[-1], one, tolerance).outside == 0 for one in frozen[:-1])
 
 
-def _with_samples(decision: Decision, contents: Contents, tolerance: Tolerance | None) -> Decision:
-    """Add to what was found what it means for the predictions."""
+def _with_samples(decision: Decision, contents: Contents, tolerance: Tolerance | None, *, runs: int) -> Decision:
+    """Add to what was found what it means for the predictions, and how far they agree."""
     try:
         tables = [read_samples(content, tolerance) for content in (contents.frozen[-1], contents.observed[0])]
         drift = compare_samples(*tables, shift=0.0).drift
         found = compare_samples(*tables, shift=drift)
+        again = [read_samples(content, tolerance) for content in contents.observed]
+        agreed = [compare_samples(tables[0], table, shift=0.0).agreement for table in again]
     except ValueError:
         return decision
-    return decision.saying(f"{decision.detail}; {describe_samples(found, shift=drift)}")
+    # These frozen runs are equal to the byte.
+    measured = Measured(
+        frozen=[1.0] * runs, observed=[*agreed], low=1.0, high=1.0, statistic="McNemar", p_value=found.p_value
+    )
+    told = f"{decision.detail}; {describe_samples(found, shift=drift)}"
+    return replace(decision, detail=told, measured=measured)
 
 
 def _describe(found: Differences) -> str:

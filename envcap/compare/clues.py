@@ -1,12 +1,12 @@
 """What speaks for which suspect, and how much: the points are in docs/verdict.md. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from envcap.compare.hints import Hint, HintKind
 from envcap.compare.influence import rate
-from envcap.compare.numerics import kinds_of
+from envcap.compare.numerics import are_of_gpu, kinds_of, suspects_of_gpu
 from envcap.compare.symptoms import Symptom, SymptomKind
 from envcap.model.difference import Difference
 from envcap.model.gap import Gap
@@ -131,7 +131,7 @@ def clues_of_numerics(frozen: Numerics, observed: Numerics, *, changed: list[str
     if not frozen.operations or not observed.operations:
         return
     if changed:
-        yield from _clues_of_operations(changed)
+        yield from _clues_of_operations(changed, known=frozen.operations.keys() & observed.operations.keys())
     else:
         text = "the fingerprint of small operations is unchanged"
         yield from (Clue(suspect, -18, text) for suspect in ("blas", "simd", "processor", "libraries", "gpu"))
@@ -156,13 +156,14 @@ def clues_of_numerics(frozen: Numerics, observed: Numerics, *, changed: list[str
             yield Clue(suspect, 30, f"{name}: frozen {one}, inside {other}")
 
 
-def _clues_of_operations(changed: list[str]) -> Iterator[Clue]:
+def _clues_of_operations(changed: list[str], *, known: Collection[str]) -> Iterator[Clue]:
     kinds = kinds_of(changed)
     shown = ", ".join(changed[:_MOST_LISTED]) + (" and more" if changed[_MOST_LISTED:] else "")
     text = f"{len(changed)} operations of the fingerprint compute otherwise: {shown}"
-    if all(name.startswith("torch cuda") for name in changed):
-        yield Clue("gpu", 40, text)
-        yield Clue("tf32", 25, text)
+    if are_of_gpu(changed):
+        suspects = suspects_of_gpu(changed, known=known)
+        points = (55,) if len(suspects) == 1 else (40, 25)
+        yield from (Clue(suspect, worth, text) for suspect, worth in zip(suspects, points, strict=True))
         return
     if "random" in kinds:
         yield Clue("packages", 30, text)

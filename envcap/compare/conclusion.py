@@ -42,8 +42,9 @@ def _lowered(
 
 
 def _measured_there(check: Check) -> bool:
-    """Tell whether a metric was held against the frozen runs alone; without `origin` it was no question of numbers."""
-    return check.kind == "metric" and bool(check.origin) and (check.mode == "runs" or check.tolerance == "equal")
+    """Tell whether a metric was held against the frozen runs alone; without a reference it was no number."""
+    is_number = check.measured.reference is not None
+    return check.kind == "metric" and is_number and (check.mode == "runs" or check.tolerance == "equal")
 
 
 def _over_checks(checks: list[Check]) -> tuple[Verdict, list[str]]:

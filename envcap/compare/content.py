@@ -9,7 +9,7 @@ from envcap.compare.archive import LARGEST, read_members
 from envcap.compare.arrays import Array, read_npy, read_safetensors
 from envcap.compare.cells import read_csv, read_json, read_lines, read_text
 from envcap.compare.elements import ArrayDifferences, compare_arrays
-from envcap.compare.values import distance, is_number, same, show, within
+from envcap.compare.values import distance, is_number, same, show, show_change, within
 from envcap.model.evaluation import Metric, Tolerance
 from envcap.model.struct import Data
 
@@ -112,7 +112,7 @@ def _compare(
 ) -> ArrayDifferences:
     if isinstance(before, Array) and isinstance(after, Array):
         return compare_arrays(before, after, tolerance)
-    changed = f"{_show(before)} became {_show(after)}"
+    changed = show_change(_show(before), _show(after))
     if before is None or after is None or isinstance(before, Array | bytes) or isinstance(after, Array | bytes):
         return ArrayDifferences(1) if before == after else ArrayDifferences(1, 1, 1, changed)
     if same(before, after, nan_equal=tolerance is not None and tolerance.nan == "equal"):

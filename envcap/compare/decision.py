@@ -2,6 +2,7 @@
 
 import msgspec
 
+from envcap.compare.distributions import next_differs_at_most
 from envcap.compare.spread import ALPHA
 from envcap.model.evaluation import Kind, Metric
 from envcap.model.struct import Data
@@ -41,6 +42,38 @@ class Decision(Data, frozen=True, kw_only=True):
     def saying(self, detail: str) -> "Decision":
         """Give the same decision with another detail."""
         return msgspec.structs.replace(self, detail=detail)
+
+    def but(self, verdict: Verdict, detail: str) -> "Decision":
+        """Give the same decision with another verdict, for another reason."""
+        return msgspec.structs.replace(self, verdict=verdict, detail=detail)
+
+
+def one_sided(*, was_frozen: bool) -> Decision:
+    """Judge an output that one side lacks."""
+    return Decision(
+        verdict=Verdict.DIFFERENT,
+        detail="it was frozen and did not come back"
+        if was_frozen
+        else "it was not there when the evaluation was frozen",
+        catches="any change",
+        origin="what was frozen must come back, and nothing else",
+    )
+
+
+def never_within(detail: str, origin: str, mode: str) -> Decision:
+    """Judge a value that no tolerance covers."""
+    return Decision(verdict=Verdict.DIFFERENT, detail=detail, catches="any change", mode=mode, origin=origin)
+
+
+def exact_origin(runs: int) -> str:
+    """Say what so many equal runs do and do not prove."""
+    if runs == 1:
+        return "exact: frozen from one run, which shows nothing of how far runs vary"
+    at_most = next_differs_at_most(runs)
+    return (
+        f"exact: {runs} frozen runs were equal, which does not prove that every run is "
+        f"(up to {100 * at_most:.0f} % could differ, at 95 % confidence)"
+    )
 
 
 def share_alpha(noisy: list[str], *, primary: str | None, kind: Kind) -> dict[str, Setting]:

@@ -11,7 +11,7 @@ from operator import ne, sub
 from typing import NamedTuple
 
 from envcap.compare.arrays import Array
-from envcap.compare.values import has_bound
+from envcap.compare.values import has_bound, show_change
 from envcap.model.evaluation import Tolerance
 
 _PIECE = 1 << 16  # elements
@@ -44,10 +44,13 @@ def compare_arrays(frozen: Array, observed: Array, tolerance: Tolerance | None) 
     if not frozen.letter:
         return ArrayDifferences(count, 1, 1, f"its bytes differ; {frozen.dtype} is compared by bytes only", math.inf)
     plain = _plain(frozen), _plain(observed)
-    pieces = [(start, before, after) for start, before, after in _pieces(*plain) if before != after]
+    all_pieces = list(_pieces(*plain))
+    pieces = [(start, before, after) for start, before, after in all_pieces if before != after]
     if sum(len(before) for _, before, _ in pieces) > MOST_ELEMENTS * _width(plain[0]):
         words = f"its bytes differ; above {MOST_ELEMENTS:,} elements only bytes are compared"
         return ArrayDifferences(count, 1, 1, words, math.inf)
+    if tolerance is None or tolerance.nan != "equal":
+        pieces = [piece for piece in all_pieces if piece[1] != piece[2] or _has_nan(plain[0], piece[1])]
     return _compare_pieces(plain[0], pieces, tolerance, count=count)
 
 
@@ -88,6 +91,9 @@ def _compare_piece(array: Array, start: int, one: memoryview, other: memoryview,
     bits, bits_after = _bits(array, one), _bits(array, other)
     shifts = [abs(shift) for shift in map(sub, after, before)]
     differing = [place for place, is_other in enumerate(map(ne, bits, bits_after)) if is_other]
+    if not bounds.nan_equal and math.isnan(sum(before)):  # it equals nothing, not even itself
+        nan = [place for place, value in enumerate(before) if math.isnan(value) and bits[place] == bits_after[place]]
+        differing = sorted([*differing, *nan])
     if array.letter != "?" and bounds.ulp is None and math.isfinite(sum(shifts)) and max(shifts) <= bounds.fixed:
         outside, largest, steps = 0, max(shifts), None
     else:
@@ -105,8 +111,13 @@ def _compare_piece(array: Array, start: int, one: memoryview, other: memoryview,
     first = ""
     if differing:
         at = differing[0]
-        first = f"element {_index(array, start + at)}: {before[at]!r} became {after[at]!r}"
+        first = f"element {_index(array, start + at)}: {show_change(repr(before[at]), repr(after[at]))}"
     return ArrayDifferences(len(before), len(differing), outside, first, largest, 0.0, steps)
+
+
+def _has_nan(array: Array, piece: memoryview) -> bool:
+    values = _values(array, piece) if array.letter in _BITS else ()
+    return math.isnan(sum(values)) and any(map(math.isnan, values))  # a sum of infinities may be none too
 
 
 def _plain(array: Array) -> Array:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
-from envcap.compare.decision import ALONE, Decision, Setting
-from envcap.compare.distributions import next_differs_at_most
+from envcap.compare.decision import ALONE, Decision, Setting, exact_origin, never_within, one_sided
 from envcap.compare.equivalence import judge_equivalence
 from envcap.compare.floor import judge_floor
 from envcap.compare.spread import DEFAULT_MARGIN, exact_mean, is_within, measure, quantum_of, to_float
@@ -24,6 +24,7 @@ from envcap.model.evaluation import Metric, Mode, Tolerance
 from envcap.model.verdict import Check, Measured, Verdict
 
 _PLAIN = Tolerance()
+_NOT_FINITE = "NaN and infinities are never within a tolerance"
 _Numbers = list[int | float]
 
 
@@ -75,8 +76,7 @@ def _decide(
 ) -> Decision:
     came = [value for value in observed if value is not None]
     if not frozen or len(came) < len(observed) or not came:
-        detail = "it was frozen and did not come back" if frozen else "it was not there when the evaluation was frozen"
-        return Decision(verdict=Verdict.DIFFERENT, detail=detail)
+        return one_sided(was_frozen=bool(frozen))
     mode = mode_of_metric(frozen, tolerance)
     steady = _are_same(frozen, tolerance)
     if steady and _are_same([frozen[0], *came], tolerance):
@@ -85,12 +85,12 @@ def _decide(
     for value in came:
         if type(value) not in kinds:
             detail = f"it was {show_kind(frozen[0])} and is now {show_kind(value)}"
-            return Decision(verdict=Verdict.DIFFERENT, detail=detail, mode=mode)
+            return never_within(detail, "a change of type is never within a tolerance", mode)
     before, after = [x for x in frozen if is_number(x)], [x for x in came if is_number(x)]
     if len(kinds) > 1 or not before or not after:
-        return _decide_without_distance(came[0], steady=steady, mode=mode)
+        return _decide_without_distance(frozen, came[0], steady=steady, mode=mode)
     if not all(math.isfinite(value) for value in (*before, *after)):
-        return Decision(verdict=Verdict.DIFFERENT, detail="NaN and infinities are never within a tolerance", mode=mode)
+        return never_within(_NOT_FINITE, _NOT_FINITE, mode)
     return _MODES.get(mode, _decide_exactly)(before, after, tolerance or _PLAIN, setting)
 
 
@@ -99,33 +99,33 @@ def _are_same(values: list[Metric], tolerance: Tolerance | None) -> bool:
     return all(same(values[0], value, nan_equal=nan_equal) for value in values)
 
 
-def exact_origin(runs: int) -> str:
-    """Say what so many equal runs do and do not prove."""
-    if runs == 1:
-        return "exact: frozen from one run, which shows nothing of how far runs vary"
-    at_most = next_differs_at_most(runs)
-    return (
-        f"exact: {runs} frozen runs were equal, which does not prove that every run is "
-        f"(up to {100 * at_most:.0f} % could differ, at 95 % confidence)"
-    )
-
-
-def _decide_without_distance(value: Metric, *, steady: bool, mode: Mode) -> Decision:
+def _decide_without_distance(frozen: list[Metric], value: Metric, *, steady: bool, mode: Mode) -> Decision:
     if not steady:
-        return Decision(verdict=Verdict.INCONCLUSIVE, detail="the frozen runs themselves differ", mode=mode)
+        return Decision(
+            verdict=Verdict.INCONCLUSIVE,
+            detail="the frozen runs themselves differ",
+            catches="nothing",
+            mode=mode,
+            origin="there is no distance between such values, and so no spread",
+        )
     detail = "the text is another one" if isinstance(value, str) else "it was flipped"
-    return Decision(verdict=Verdict.DIFFERENT, detail=detail, mode=mode)
+    return never_within(detail, exact_origin(len(frozen)), mode)
 
 
 def _decide_exactly(frozen: _Numbers, observed: _Numbers, _: Tolerance, setting: Setting) -> Decision:
     shift = _shift(frozen, observed)
     if len(set(frozen)) > 1:
-        detail = f"the frozen runs themselves differ, from {show(min(frozen))} to {show(max(frozen))}"
-        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail)
+        return Decision(
+            verdict=Verdict.INCONCLUSIVE,
+            detail=f"the frozen runs themselves differ, from {show(min(frozen))} to {show(max(frozen))}",
+            catches="nothing",
+            origin="exact, which runs that differ cannot be held to",
+        )
     if len(frozen) == 1 and setting.kind != "fixed":
         return Decision(
             verdict=Verdict.INCONCLUSIVE,
             detail=f"it shifted by {shift}, and one frozen run does not tell how far runs vary: freeze with `--repeat`",
+            catches="nothing",
             origin=exact_origin(1),
         )
     return Decision(
@@ -133,6 +133,7 @@ def _decide_exactly(frozen: _Numbers, observed: _Numbers, _: Tolerance, setting:
         detail=f"it shifted by {shift}",
         catches="any change",
         origin=exact_origin(len(frozen)),
+        measured=_band(to_float(Fraction(frozen[0])), 0.0, margin=0.0, detectable=0.0),
     )
 
 
@@ -181,8 +182,8 @@ def decide_by_band(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, s
         detail += f", and such runs stay within ±{band.half:.3g}"
     elif band.half > margin:
         verdict = Verdict.INCONCLUSIVE
-        more = "freeze with more runs, verify with `--repeat`" + ("" if stated else ", or state a tolerance")
-        detail = f"such runs vary by ±{band.half:.3g}, wider than the {whose} (±{margin:.3g}): {more}"
+        detail = f"such runs vary by ±{band.half:.3g}, wider than the {whose} (±{margin:.3g}): "
+        detail += _advice(frozen, tolerance, step=quantum if quantum > margin else 0.0)
     corrected = f", {setting.correction}" if setting.correction else ""
     return Decision(
         verdict=verdict,
@@ -207,10 +208,25 @@ def decide_by_band(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, s
     )
 
 
+def _advice(frozen: _Numbers, tolerance: Tolerance, *, step: float) -> str:
+    """Say what helps against a band that is too wide; `step` is the metric's, where more runs cannot get below it."""
+    if not step:
+        more = "freeze with more runs, verify with `--repeat`"
+        return more if has_bound(tolerance) else f"{more}, or state a tolerance"
+    is_printed = tolerance.quantum is None and tolerance.samples is None and isinstance(frozen[0], float)
+    digits = ", or write more digits" if is_printed else ""
+    return f"one step of this metric, {step:.3g}, is more than that: state a wider tolerance{digits}"
+
+
 def _decide_equivalence(frozen: _Numbers, observed: _Numbers, tolerance: Tolerance, _: Setting) -> Decision:
     if len(frozen) < 2 or len(observed) < 2:
-        detail = "a test of equivalence needs two runs on each side: freeze and verify with `--repeat`"
-        return Decision(verdict=Verdict.INCONCLUSIVE, detail=detail, mode="equivalence")
+        return Decision(
+            verdict=Verdict.INCONCLUSIVE,
+            detail="a test of equivalence needs two runs on each side: freeze and verify with `--repeat`",
+            catches="nothing",
+            mode="equivalence",
+            origin="two one-sided t tests at 5 %, of the spread on both sides",
+        )
     margin = bound(tolerance, float(exact_mean(list(frozen))))
     found = judge_equivalence(list(frozen), list(observed), margin=margin)
     interval = f"90 % interval {found.shift - found.half:+.3g} … {found.shift + found.half:+.3g}"

@@ -4,10 +4,13 @@ What each pattern means was measured: masking AVX-512 in numpy changes `exp` and
 changes products and what is built on them only.
 """
 
+from collections.abc import Collection
+
 from envcap.model.numerics import Numerics
 from envcap.model.verdict import Finding
 
 _PRODUCTS = ("matmul", "matvec", "dot", "solve", "eigenvalues", "conv2d")
+_FIXED = ("torch cuda matmul with TF32", "torch cuda matmul without TF32")
 _FUNCTIONS = ("exp", "log", "sin", "softmax")
 
 
@@ -30,7 +33,8 @@ def compare_numerics(frozen: Numerics, observed: Numerics) -> list[Finding]:
         if one != other
     ]
     if changed:
-        observed_text = f"{len(changed)} compute otherwise ({', '.join(changed)}): {meaning_of(changed)}"
+        both = frozen.operations.keys() & observed.operations.keys()
+        observed_text = f"{len(changed)} compute otherwise ({', '.join(changed)}): {meaning_of(changed, known=both)}"
         total = f"{len(frozen.operations)} operations"
         found.append(Finding(where="numerics", subject="fingerprint", frozen=total, observed=observed_text))
     return found
@@ -42,11 +46,13 @@ def changed_operations(frozen: Numerics, observed: Numerics) -> list[str]:
     return sorted(name for name in both if frozen.operations[name] != observed.operations[name])
 
 
-def meaning_of(changed: list[str]) -> str:
-    """Say what the pattern of changed operations points to."""
+def meaning_of(changed: list[str], *, known: Collection[str] = ()) -> str:
+    """Say what the pattern of changed operations points to; `known` are all that both sides have."""
     kinds = kinds_of(changed)
-    if any(name.startswith("torch cuda") for name in changed) and all("cuda" in name for name in changed):
-        return "another GPU, CUDA library or precision mode (TF32)"
+    if are_of_gpu(changed):
+        suspects = {"tf32": "another precision mode (TF32)", "gpu": "another GPU or CUDA library"}
+        told = [suspects[name] for name in suspects_of_gpu(changed, known=known)]
+        return " or ".join(told)
     if kinds == {"product"}:
         return "another BLAS, or another kernel of it"
     if kinds == {"function"}:
@@ -54,6 +60,24 @@ def meaning_of(changed: list[str]) -> str:
     if "random" in kinds:
         return "another release of numpy, whose random numbers changed"
     return "other builds of the libraries, or another processor"
+
+
+def are_of_gpu(changed: Collection[str]) -> bool:
+    """Tell whether operations changed, and all of them on the GPU."""
+    return bool(changed) and all(name.startswith("torch cuda") for name in changed)
+
+
+def suspects_of_gpu(changed: Collection[str], *, known: Collection[str]) -> list[str]:
+    """Tell `tf32` and `gpu` apart where operations changed on the GPU alone, the likelier first.
+
+    A product with TF32 and one without are fixed in their mode. Another GPU or library changes both; one that stayed
+    shows that they are the same, and so the mode is another. A variable of NVIDIA's can overrule one of the two.
+    """
+    if not set(_FIXED) <= set(known):
+        return ["gpu", "tf32"]
+    if set(_FIXED) <= set(changed) or kinds_of([*changed]) != {"product"}:
+        return ["gpu"]
+    return ["tf32"]
 
 
 def kinds_of(operations: list[str]) -> set[str]:

@@ -151,16 +151,31 @@ def judge_samples(
         found = [compare_samples(before[0], table, shift=shift) for table in after]
         inner, outer = agreements(before, after, lambda one, other: compare_samples(one, other, shift=0.0).agreement)
     except ValueError as error:  # samples that came, went or have another label are a difference, not a bad file
-        return Decision(verdict=Verdict.DIFFERENT, detail=str(error), mode="samples")
+        return Decision(
+            verdict=Verdict.DIFFERENT,
+            detail=str(error),
+            catches="any change",
+            mode="samples",
+            origin="samples and labels must be the frozen ones",
+        )
     worst = min(found, key=lambda one: one.agreement)
     detail = describe_samples(worst, shift=shift)
-    measured = Measured(frozen=[*inner], observed=[*outer], statistic="McNemar", p_value=worst.p_value)
     if stated.agreement is None and any(value < 1 for value in inner):
         decision = decide_by_agreement(inner, outer, setting, step=1 / worst.samples, mode="samples")
         return decision.saying(f"{decision.detail}; {detail}")
     least = 1.0 if stated.agreement is None else stated.agreement
     is_explained = all(one.explained == one.flips and one.drift <= 2 * shift for one in found)
     passes = min(outer) >= least if stated.agreement is not None else is_explained
+    # Where flips are weighed, agreement alone does not decide.
+    low = None if stated.agreement is None and shift else least
+    measured = Measured(
+        frozen=[*inner] or [1.0],
+        observed=[*outer],
+        low=low,
+        high=None if low is None else 1.0,
+        statistic="McNemar",
+        p_value=worst.p_value,
+    )
     return Decision(
         verdict=Verdict.EQUIVALENT if passes else Verdict.DIFFERENT,
         detail=detail,

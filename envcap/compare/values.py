@@ -85,6 +85,13 @@ def show(value: Metric) -> str:
     return repr(value)
 
 
+def show_change(before: str, after: str) -> str:
+    """Say what a shown value became; of a NaN that stayed, why that is a difference."""
+    if (before, after) == ("nan", "nan"):
+        return 'nan on both sides, which nothing equals unless `nan = "equal"` declares it'
+    return f"{before} became {after}"
+
+
 def show_all(values: list[Metric]) -> str:
     """Give the one value that all runs had, or the range that they had."""
     if not values:

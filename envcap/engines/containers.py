@@ -9,7 +9,7 @@ import tarfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,17 +37,27 @@ _PROCESSES = 4096
 # The last words of the container's first process when it cannot start the command: Docker's tini, podman's catatonit.
 _NOT_STARTED = re.compile(r"(\[FATAL tini[^]]*\]|ERROR \(catatonit:[0-9]+\): failed to exec pid1:) (?P<why>.*)")
 _FROM_INIT = (127, 1)  # and what they end with then
-_LABELS = {"dev.envcap.task": "1"}
+LABELS = {"dev.envcap.task": "1"}
+NO_VOLUMES: Mapping[str, str] = {}
 
 
-def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) -> "Container":
-    """Create it, not started: no network, no capabilities, a read-only root, a plain user, a scratch volume."""
+def create(
+    client: docker.DockerClient, image: Image, task: Task, *, name: str, volumes: Mapping[str, str] = NO_VOLUMES
+) -> "Container":
+    """Create it, not started: no network, no capabilities, a read-only root, a plain user, scratch volumes.
+
+    `volumes` names those that stand in for new ones of the code and the home, by their folder.
+    """
     # An anonymous volume takes over the image's own content of a folder, owners included: the evaluation can
     # write beside its code and into its home while the root stays read-only, on a remote engine too.
-    mounts = [DockerMount(target=folder, source="", type="volume") for folder in (WORK, HOME)]
+    work, user = work_of(task), OWNER if task.user is None else task.user
+    mounts = [
+        DockerMount(target=target, source=volumes.get(folder, ""), type="volume", no_copy=folder in volumes)
+        for folder, target in ((WORK, work), (HOME, HOME))
+    ]
     for mount in task.mounts:
         _require_readable(mount)
-        target = mount.target if mount.target.startswith("/") else f"{WORK}/{mount.target}"
+        target = mount.target if mount.target.startswith("/") else f"{work}/{mount.target}"
         mounts.append(DockerMount(target=target, source=str(mount.source), type="bind", read_only=True))
     if task.hook is not None:
         mounts.append(DockerMount(target=HOOK_FOLDER, source="", type="volume"))
@@ -57,11 +67,12 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
         image.identity,
         task.command,
         name=name,
-        working_dir=WORK,
-        user=f"{OWNER}:{OWNER}",
+        working_dir=work,
+        hostname=task.host or None,
+        user=f"{user}:{user}",
         mounts=mounts,
         environment={**task.environment, **({} if task.hook is None else {"PYTHONPATH": HOOK_FOLDER})},
-        labels=_LABELS,
+        labels=LABELS,
         network_mode=None if task.network else "none",
         read_only=True,
         cap_drop=["ALL"],
@@ -76,10 +87,15 @@ def create(client: docker.DockerClient, image: Image, task: Task, *, name: str) 
     )
 
 
+def work_of(task: Task) -> str:
+    """Give the folder of the code in the container."""
+    return task.folder or WORK
+
+
 def lay_files(container: "Container", task: Task) -> None:
     """Lay the task's own files into the created container."""
     if task.files:
-        container.put_archive(WORK, tar_of(task.files))
+        container.put_archive(work_of(task), tar_of(task.files))
     if task.hook is not None:
         container.put_archive(HOOK_FOLDER, tar_of({HOOK_FILE: task.hook, HOOK_EVENTS: b""}))
 
@@ -211,13 +227,13 @@ def fetch(container: "Container", task: Task, results: Path) -> None:
 
     A link comes as what it leads to. Raises NotRunError where they are larger than the task allows.
     """
-    outputs = Outputs(results, most=task.most_output)
+    outputs = Outputs(results, most=task.most_output, work=work_of(task))
     asked: set[str] = set()
     wanted = list(task.outputs)
     while wanted and len(asked) < _MOST_ASKED:
         path = wanted.pop()
         asked.add(path)
-        with open_archive(container, f"{WORK}/{path}") as pieces:
+        with open_archive(container, f"{work_of(task)}/{path}") as pieces:
             if pieces is not None:  # a missing output is for the comparison to name
                 outputs.take(path, pieces)
         wanted += [path for path in outputs.missing() if path not in asked and path not in wanted]

@@ -19,7 +19,7 @@ import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
-from envcap.engines import base_image, containers
+from envcap.engines import base_image, containers, opened
 from envcap.engines.buildkit import Solved
 from envcap.engines.content import read_files, read_fingerprints
 from envcap.engines.pushing import push
@@ -186,16 +186,30 @@ class DockerEngine:
                 "`--gpus none`.",
             )
         name = f"envcap-{secrets.token_hex(6)}"  # known beforehand: whatever stops us, we can remove it
-        with self._translated("Running in the container"):
+        with self._translated("Running in the container"), self._opened(image, task, name) as volumes:
             try:
                 with held():
-                    container = containers.create(self._client, image, task, name=name)
+                    container = containers.create(self._client, image, task, name=name, volumes=volumes)
                 containers.lay_files(container, task)
                 outcome = containers.start_and_follow(container, task, tell)
                 containers.fetch(container, task, results)
                 return msgspec.structs.replace(outcome, events=containers.read_events(container, task))
             finally:
                 self._remove(name)
+
+    @contextlib.contextmanager
+    def _opened(self, image: Image, task: Task, name: str) -> Iterator[dict[str, str]]:
+        """Have the volumes that a task of another user or in another folder needs, and have them gone afterwards."""
+        volumes = opened.volumes_for(task, name=name)
+        try:
+            if volumes:
+                try:
+                    opened.open_volumes(self._client, image, volumes, name=name)
+                finally:
+                    self._remove(opened.opener_of(name))
+            yield volumes
+        finally:
+            opened.remove_volumes(self._client, volumes)
 
     def _name(self, identity: str, tag: str) -> None:
         """Give the image its tag. Another build may be moving the same tag at this moment: then it is our turn next."""

@@ -21,10 +21,11 @@ _NO_LIMIT = 1 << 62
 
 
 class Outputs:
-    """The outputs of one run on their way into `folder`, at most `most` bytes together, None for any number."""
+    """The outputs of a run in `work` on their way into `folder`, at most `most` bytes together, None for any number."""
 
-    def __init__(self, folder: Path, *, most: int | None) -> None:
+    def __init__(self, folder: Path, *, most: int | None, work: str = WORK) -> None:
         self._folder = folder
+        self._work = work
         self._most = _NO_LIMIT if most is None else most
         self._left = self._most
         self._links: dict[str, str] = {}
@@ -48,8 +49,13 @@ class Outputs:
             place.mkdir(parents=True, exist_ok=True)
             # Podman follows a link that is asked for, and names what it leads to.
             for link in unpack(archive, place, links=False, named=posixpath.basename(posixpath.normpath(output))):
-                target = f"{WORK}/{posixpath.join(parent, link.target)}" if link.is_hard else link.target
+                target = f"{WORK}/{posixpath.join(parent, link.target)}" if link.is_hard else self._known(link.target)
                 self._links[posixpath.normpath(posixpath.join(parent, link.name))] = target
+
+    def _known(self, target: str) -> str:
+        """Give what a link says with the name that the working directory has here."""
+        inside = target.startswith(f"{self._work}/")
+        return WORK + target.removeprefix(self._work) if inside else target
 
     def missing(self) -> Iterator[str]:
         """Give the paths that links lead to and that did not come with them."""

@@ -118,6 +118,9 @@ class Task(Data, frozen=True, kw_only=True):
     environment: dict[str, str] = {}  # variables that stand in for the recorded ones of the same name, or beside them
     most_output: int | None = None  # bytes that all outputs may have together; None for any number
     cpus: int | None = None  # how many processors it sees; None for all, and never more than there are
+    user: int | None = None  # in a container: another user's number than the one of the image
+    host: str = ""  # in a container: its host name; empty for one of its own
+    folder: str = ""  # in a container: where the code lies instead, absolute; empty for where the image has it
 
 
 class Outcome(Data, frozen=True, kw_only=True):

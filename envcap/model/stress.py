@@ -15,3 +15,8 @@ class Stressed(Data, frozen=True, kw_only=True):
     setting: str  # what it was set to, in words; empty where it was not
     outcome: StressOutcome
     detail: str
+
+    @property
+    def matters(self) -> bool:
+        """Tell whether the outputs depend on it, and must not."""
+        return self.outcome in {"changes the result", "fails"}

@@ -114,7 +114,7 @@ def _torch_operations(torch: "Any", device: str) -> "list[tuple[str, Any]]":
     picture = flat[: 8 * 32 * 32].reshape(1, 8, 32, 32)
     kernel = flat[: 16 * 8 * 9].reshape(16, 8, 3, 3)
     functional = torch.nn.functional
-    return [
+    operations = [
         ("matmul float32", lambda: torch.matmul(square, square.t())),
         ("conv2d float32", lambda: functional.conv2d(picture, kernel)),
         ("exp float32", lambda: torch.exp(flat * 12.0 - 6.0)),
@@ -122,6 +122,20 @@ def _torch_operations(torch: "Any", device: str) -> "list[tuple[str, Any]]":
         ("layer norm float32", lambda: functional.layer_norm(square, (96,))),
         ("sum float32", lambda: flat.sum()),
     ]
+    if device == "cuda" and hasattr(torch, "set_float32_matmul_precision"):
+        # With the mode fixed: where only the product above changes, the mode did, and not the GPU.
+        operations.append(("matmul with TF32", lambda: _matmul_at(torch, square, "high")))
+        operations.append(("matmul without TF32", lambda: _matmul_at(torch, square, "highest")))
+    return operations
+
+
+def _matmul_at(torch: "Any", square: "Any", precision: str) -> "Any":
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        return torch.matmul(square, square.t())
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _digest(content: bytes) -> str:

@@ -5,10 +5,10 @@ import shlex
 from envcap import __version__
 from envcap.model.facts import Hardware
 from envcap.model.lock import Lock
-from envcap.model.verdict import Judgement, Verdict
+from envcap.model.verdict import Check, Judgement, Verdict
 from envcap.report.plot import WIDTH, strip_of
 from envcap.report.table import plain
-from envcap.report.why import UNKNOWN, WITH_CAUSES
+from envcap.report.why import without_causes
 from envcap.resources import template_folder
 
 _TONES = {
@@ -35,7 +35,7 @@ def html_document(judgement: Judgement, lock: Lock | None, *, name: str) -> str:
     )
     environment.filters["marked"] = _marked
     strips = [
-        (check.name, strip_of(check.name, check.measured))
+        (_caption(check), strip_of(_caption(check), check.measured))
         for check in judgement.checks
         if check.judged and check.verdict is not Verdict.IDENTICAL  # equal runs need no drawing
     ]
@@ -47,13 +47,17 @@ def html_document(judgement: Judgement, lock: Lock | None, *, name: str) -> str:
         tones=_TONES,
         strips=[(output, strip) for output, strip in strips if strip is not None],
         width=WIDTH,
-        unknown=UNKNOWN,
+        unknown=without_causes(judgement),
         suspects=[cause.key for cause in judgement.causes],
-        asked_why=judgement.verdict in WITH_CAUSES,
         facts=_facts(judgement, lock),
         lock_name=f"pylock.{name}.toml",
         commands=_commands(judgement, name),
     )
+
+
+def _caption(check: Check) -> str:
+    """Say what the dots are: a metric's values; of a file the share of samples or texts that agree."""
+    return check.name if check.kind == "metric" else f"{check.name}: agreement with the frozen runs"
 
 
 def _marked(text: str) -> str:

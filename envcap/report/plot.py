@@ -9,7 +9,8 @@ from envcap.model.verdict import Measured
 WIDTH = 420.0  # of the drawing, in its own units
 _EDGE = 14.0  # kept free left and right
 _FROZEN_ROW, _OBSERVED_ROW = 16.0, 36.0  # the two rows of dots
-_SPREAD = 5.0  # how far dots of one value are moved apart, up and down
+_SPREAD = 18.0  # up and down together, how far dots of one value may be moved apart
+_APART = 8.0  # and how far one from the next
 
 
 class Dot(Data, frozen=True, kw_only=True):
@@ -22,10 +23,15 @@ class Dot(Data, frozen=True, kw_only=True):
 
 
 class Strip(Data, frozen=True, kw_only=True):
-    """A drawing of `WIDTH` by 64 units. `band` is its left edge and its width, or None where there is no band."""
+    """A drawing of `WIDTH` by 64 units.
+
+    `band` is the left edge and the width of the tolerance, to the edge of the drawing where it has one bound only; None
+    where there is none. `bounds` are where it ends.
+    """
 
     dots: list[Dot]
     band: tuple[float, float] | None
+    bounds: list[float]
     low_label: str
     high_label: str
     summary: str  # the drawing in words, for whoever does not see it
@@ -44,12 +50,14 @@ def strip_of(name: str, measured: Measured) -> Strip | None:
         *_dots(observed, "observed", _OBSERVED_ROW, lowest, highest),
     ]
     band = None
-    if measured.low is not None and measured.high is not None and len(bounds) == 2:
-        left, right = _place(measured.low, lowest, highest), _place(measured.high, lowest, highest)
-        band = (_round(left), max(_round(right - left), 2.0))
+    if bounds:
+        left = 0.0 if measured.low is None else _place(measured.low, lowest, highest)
+        right = WIDTH if measured.high is None else _place(measured.high, lowest, highest)
+        band = (_round(left), _round(right - left))
     return Strip(
         dots=dots,
         band=band,
+        bounds=sorted({_round(_place(bound, lowest, highest)) for bound in bounds}),
         low_label=f"{lowest:.6g}",
         high_label=f"{highest:.6g}" if highest != lowest else "",
         summary=_summary(name, frozen, observed, measured),
@@ -61,21 +69,23 @@ def _summary(name: str, frozen: list[float], observed: list[float], measured: Me
         f"{word} {min(values):.6g}" if min(values) == max(values) else f"{word} {min(values):.6g} to {max(values):.6g}"
         for word, values in (("frozen", frozen), ("came back", observed))
     ]
-    if measured.low is not None and measured.high is not None:
-        sides.append(f"passes from {measured.low:.6g} to {measured.high:.6g}")
+    ends = [
+        f"{word} {bound:.6g}" for word, bound in (("from", measured.low), ("to", measured.high)) if bound is not None
+    ]
+    if ends:
+        sides.append(f"tolerance {' '.join(ends)}")
     return f"{name}: {', '.join(sides)}"
 
 
 def _dots(values: Sequence[float], side: str, row: float, lowest: float, highest: float) -> list[Dot]:
     word = "frozen" if side == "frozen" else "came back"
-    seen: dict[float, int] = {}
+    places = [_round(_place(value, lowest, highest)) for value in values]
     dots = []
-    for number, value in enumerate(values, 1):
-        x = _round(_place(value, lowest, highest))
-        turn = seen[x] = seen.get(x, -1) + 1
-        # alternately above and below the row, so that equal runs can be counted
-        lift = _SPREAD * math.ceil(turn / 2) * (1 if turn % 2 else -1) / 2
-        dots.append(Dot(x=x, y=_round(row + lift), side=side, label=f"{word}, run {number}: {value!r}"))
+    for number, (value, x) in enumerate(zip(values, places, strict=True), 1):
+        alike, turn = places.count(x), places[: number - 1].count(x)
+        step = min(_APART, _SPREAD / max(alike - 1, 1))  # so that equal runs can be counted
+        y = row + step * (turn - (alike - 1) / 2)
+        dots.append(Dot(x=x, y=_round(y), side=side, label=f"{word}, run {number}: {value!r}"))
     return dots
 
 

@@ -4,8 +4,8 @@ from envcap.model.cause import Cause, Trial
 from envcap.model.verdict import Judgement, Verdict
 
 _MOST_TOLD = 3  # in full; of the others the title alone
-WITH_CAUSES = {Verdict.DIFFERENT, Verdict.INCONCLUSIVE}  # where not knowing why is worth a sentence
-UNKNOWN = (
+_WITH_CAUSES = {Verdict.DIFFERENT, Verdict.INCONCLUSIVE}  # where not knowing why is worth a sentence
+_UNKNOWN = (
     "nothing that envcap looks at speaks for a cause: no difference that matters was found in code, packages, "
     "interpreter, libraries, processor, threads, locale, time zone and recorded variables"
 )
@@ -14,9 +14,8 @@ UNKNOWN = (
 def why_lines(judgement: Judgement) -> list[str]:
     """Give the ranked causes with their evidence, and what reruns showed; nothing where there was nothing to ask."""
     if not judgement.causes:
-        if judgement.verdict not in WITH_CAUSES:
-            return []
-        return [f"Why: {UNKNOWN}", *_tried_lines(judgement.trials), ""]
+        said = without_causes(judgement)
+        return [f"Why: {said}", *_tried_lines(judgement.trials), ""] if said else []
     told, others = judgement.causes[:_MOST_TOLD], judgement.causes[_MOST_TOLD:]
     lines = ["Why, the likeliest first:"]
     for number, cause in enumerate(told, 1):
@@ -25,6 +24,16 @@ def why_lines(judgement: Judgement) -> list[str]:
         lines.append(f"  also: {'; '.join(f'{cause.title} ({cause.strength})' for cause in others)}")
     known = {cause.key for cause in told}
     return [*lines, *_tried_lines([trial for trial in judgement.trials if trial.suspect not in known]), ""]
+
+
+def without_causes(judgement: Judgement) -> str:
+    """Say what is to be said where no cause was found; nothing where there was nothing to ask."""
+    if judgement.causes or judgement.verdict not in _WITH_CAUSES:
+        return ""
+    names = [one.name for one in judgement.stressed if one.matters]
+    if names:
+        return f"the outputs depend on what must not matter, as stress showed: {', '.join(names)}"
+    return _UNKNOWN
 
 
 def _tried_lines(trials: list[Trial]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from envcap.compare.conclusion import conclude
 from envcap.compare.wording import claim_of
 from envcap.model.evaluation import Kind
-from envcap.model.verdict import Check, Finding, Verdict
+from envcap.model.verdict import Check, Finding, Measured, Verdict
 
 replace = msgspec.structs.replace
 IDENTICAL, EQUIVALENT = Verdict.IDENTICAL, Verdict.EQUIVALENT
@@ -120,8 +120,8 @@ def test_on_other_hardware_equal_outputs_are_no_more_than_equivalent(subject: st
     assert conclude([check(EQUIVALENT)], [hardware(subject)])[0] is EQUIVALENT
 
 
-MEASURED = replace(check(DIFFERENT), origin="3 frozen runs were equal")
-SPREAD = replace(check(DIFFERENT), origin="the spread of 5 runs", mode="runs", tolerance="±0.1")
+MEASURED = replace(check(DIFFERENT), measured=Measured(reference=1.0))
+SPREAD = replace(MEASURED, mode="runs", tolerance="±0.1")
 STATED = replace(SPREAD, mode="stated")
 
 

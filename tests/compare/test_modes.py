@@ -73,6 +73,7 @@ def f32(*values: float) -> bytes:
 
 
 NEXT = struct.unpack("<f", struct.pack("<i", struct.unpack("<i", struct.pack("<f", 1.5))[0] + 1))[0]
+LONG = [1.0] * 70_000  # longer than the pieces that are compared at once
 ONE = npy([1.5, 2.0, 3.0])
 
 
@@ -93,6 +94,10 @@ ONE = npy([1.5, 2.0, 3.0])
         ("a.npy", ONE, npy([1.5, 2.0, math.inf]), Tolerance(absolute=9.0, relative=9.0), DIFFERENT),
         ("a.npy", npy([math.nan, 1.0]), npy([-math.nan, 1.0]), Tolerance(absolute=9.0), DIFFERENT),
         ("a.npy", npy([math.nan, 1.0]), npy([-math.nan, 1.0]), Tolerance(nan="equal"), EQUIVALENT),
+        ("a.npy", npy([math.nan, 1.0]), npy([math.nan, 1.5]), Tolerance(absolute=9.0), DIFFERENT),
+        ("a.npy", npy([math.nan, 1.0]), npy([math.nan, 1.5]), Tolerance(absolute=9.0, nan="equal"), EQUIVALENT),
+        ("a.npy", npy([math.inf, 1.0]), npy([math.inf, 1.5]), Tolerance(absolute=9.0), EQUIVALENT),
+        ("a.npy", npy([math.nan, *LONG, 1.0]), npy([math.nan, *LONG, 2.0]), Tolerance(absolute=9.0), DIFFERENT),
         ("a.npy", npy([0.0]), npy([-0.0]), None, DIFFERENT),
         ("a.npy", npy([0.0]), npy([-0.0]), Tolerance(absolute=0.0), EQUIVALENT),
         ("a.npy", npy([3e38, 1.0]), npy([-3e38, 1.0]), Tolerance(absolute=1e38), DIFFERENT),
@@ -249,6 +254,22 @@ def test_agreement_and_mcnemar_are_told_without_being_asked() -> None:
     assert "right before only 5, now only 0 (McNemar p = 0.0625)" in detail
 
 
+def test_how_far_predictions_agree_can_be_drawn() -> None:
+    frozen = [table(BEFORE)] * 3
+    measured = judge("p.csv", frozen, [table(BEFORE), table(FLIPPED)]).measured
+    assert (measured.frozen, measured.observed) == ([1.0, 1.0, 1.0], [1.0, 0.95])
+    assert (measured.low, measured.high) == (1.0, 1.0)
+    stated = judge("p.csv", frozen[:1], [table(FLIPPED)], Tolerance(mode="samples", agreement=0.9)).measured
+    assert (stated.frozen, stated.observed, stated.low, stated.high) == ([1.0], [0.95], 0.9, 1.0)
+    weighed = judge("p.csv", frozen[:1], [table(FLIPPED)], Tolerance(mode="samples", absolute=0.1)).measured
+    assert weighed.low is None  # by flips and margins, not by a share
+
+
+def test_a_nan_that_stayed_is_told() -> None:
+    detail = judge("a.npy", [npy([math.nan, 1.0])], [npy([math.nan, 1.5])], Tolerance(absolute=9.0)).detail
+    assert 'first the array: element [0]: nan on both sides, which nothing equals unless `nan = "equal"`' in detail
+
+
 def test_the_order_of_samples_does_not_matter() -> None:
     rows = table(BEFORE).splitlines()
     turned = read_samples(b"\n".join([rows[0], *reversed(rows[1:])]), None)
@@ -328,3 +349,19 @@ def test_sampled_texts_are_judged_by_how_the_frozen_agree() -> None:
     assert judge("a.txt", [*frozen[:5], sampled(2, 5)], [sampled(9, 20)], kind="generation").verdict is DIFFERENT
     never = [f"text {seed}".encode() for seed in range(4)]
     assert judge("a.txt", never, [b"text 9"], kind="generation").verdict is INCONCLUSIVE
+
+
+def test_the_length_of_sampled_texts_is_judged_by_how_the_frozen_vary() -> None:
+    def words(count: int) -> bytes:
+        return ("a common first line\n" + " ".join(f"w{number}" for number in range(count))).encode()
+
+    frozen = [words(6), words(10), words(8)]
+    for again in frozen:
+        check = judge("a.txt", frozen, [again], kind="generation")
+        assert check.verdict is INCONCLUSIVE
+        assert "the frozen runs have 10 to 14 words: state `length`" in check.detail
+    assert "2 of 2 texts are equal" in judge("a.txt", frozen, [words(10)], kind="generation").detail
+    told = judge("a.txt", frozen, [words(10)], Tolerance(length=0.5, agreement=0.3), kind="generation")
+    assert told.verdict is EQUIVALENT
+    assert "stated agreement; lengths may be off by 50%" in told.origin
+    assert judge("a.txt", frozen, [words(60)], kind="generation").verdict is DIFFERENT

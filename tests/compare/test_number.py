@@ -192,7 +192,9 @@ def test_an_ignored_metric_is_shown_and_not_judged() -> None:
         (["x"], "y", None, ["the text is another one"]),
         ([True], False, None, ["flipped"]),
         ([0.5], NAN, absolute(1.0), ["NaN"]),
-        ([0.5, 0.6], 0.5, None, ["vary by ±5.51", "default margin of 10 %", "or state a tolerance"]),
+        ([0.51, 0.55], 0.51, None, ["vary by ±2.21", "default margin of 10 %", "or state a tolerance"]),
+        ([0.5, 0.6], 0.5, None, ["one step of this metric, 0.1, is more", "wider tolerance, or write more digits"]),
+        ([3, 4], 3, absolute(0.5), ["one step of this metric, 1, is more than that: state a wider tolerance"]),
         ([0.4, 0.6], 0.5, stated(0.01), ["0.2", "wider than the tolerance"]),
         ([0.5], 0.6, None, ["+0.1", "+20%"]),
         ([0.0], 0.5, None, ["+0.5"]),
@@ -201,9 +203,11 @@ def test_an_ignored_metric_is_shown_and_not_judged() -> None:
 def test_the_reason_is_given(
     frozen: list[Metric], observed: Metric | None, tolerance: Tolerance | None, words: list[str]
 ) -> None:
-    detail = judge_metric("m", frozen, observed, tolerance).detail
+    check = judge_metric("m", frozen, observed, tolerance)
     for word in words:
-        assert word in detail
+        assert word in check.detail
+    assert check.origin  # where the tolerance came from, and what would be caught, are told of every check
+    assert check.catches
 
 
 def test_the_smallest_shift_that_would_be_caught_is_told() -> None:

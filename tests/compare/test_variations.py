@@ -1,5 +1,6 @@
 """What stress varies, what it admits that it cannot, and what that does to the verdict."""
 
+import pytest
 from msgspec.structs import replace
 
 from envcap.compare.variations import conclude_stress, fixes_hash_seed, stressed_task, variations_for
@@ -15,27 +16,45 @@ def recording(lock: Lock, **environment: str) -> Lock:
     return replace(lock, system=replace(lock.system, environment=environment))
 
 
-def test_each_thing_is_either_varied_or_told_not_to_be(sample_lock: Lock) -> None:
-    names = set()
-    for engine in ("venv", "docker"):
-        found, missing = variations_for(recording(sample_lock, TZ="UTC"), engine=engine, processors=1)
-        told = [one.name for one in found] + [one.name for one in missing]
-        assert len(told) == len(set(told)) == 11
-        names |= set(told)
-        outcomes = {one.name: one.outcome for one in missing}
-        assert outcomes["processors"] == outcomes["time zone"] == "not exercised"
-        assert outcomes["user"] == ("not exercised" if engine == "venv" else "no change")
-    assert len(names) == 11
+NAMES = {
+    "hash seed", "processors", "home", "locale", "time zone", "umask", "directory order", "user", "host name",
+    "working directory", "read-only root",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engine", "unvaried", "always"),
+    [
+        ("venv", {"user", "host name", "read-only root"}, {"working directory"}),
+        ("docker", {"read-only root"}, set()),
+        ("podman", {"read-only root"}, set()),
+    ],
+)
+def test_each_thing_is_either_varied_or_told_not_to_be(
+    engine: str, unvaried: set[str], always: set[str], sample_lock: Lock
+) -> None:
+    plan = variations_for(recording(sample_lock, TZ="UTC"), engine=engine, processors=1)
+    told = [*(one.name for one in (*plan.varied, *plan.always)), *(one.name for one in plan.missing)]
+    assert (len(told), set(told)) == (len(NAMES), NAMES)
+    assert {one.outcome for one in plan.missing} == {"not exercised"}
+    assert {one.name for one in plan.missing} == {"processors", "time zone", *unvaried}
+    assert {one.name for one in plan.always} == always
 
 
 def test_a_task_gets_what_is_varied_and_its_hash_seed_is_known(sample_lock: Lock) -> None:
     lock = recording(sample_lock)
-    found, _ = variations_for(lock, engine="venv", processors=2)
-    plain = stressed_task(TASK, [], fixes_hash_seed=fixes_hash_seed(lock), hook=b"")
-    varied = stressed_task(TASK, found, fixes_hash_seed=fixes_hash_seed(lock), hook=b"")
+    found = variations_for(lock, engine="docker", processors=2).varied
+    fixes = fixes_hash_seed(lock)
+    plain = stressed_task(TASK, [], processors=4, fixes_hash_seed=fixes, hook=b"")
+    varied = stressed_task(TASK, found, processors=4, fixes_hash_seed=fixes, hook=b"")
     assert (plain.environment, plain.cpus, plain.command[4]) == ({"PYTHONHASHSEED": "0"}, None, "-")
+    assert (plain.user, plain.folder, plain.timeout) == (None, "", TASK.timeout)
     assert (varied.environment["PYTHONHASHSEED"], varied.cpus) == ("1", 1)
     assert varied.command[5:] == TASK.command
+    assert varied.timeout == 4 * TASK.timeout  # one processor has the work of four
+    assert varied.host != plain.host
+    assert varied.user is not None
+    assert varied.folder
     assert fixes_hash_seed(recording(sample_lock, PYTHONHASHSEED="3"))
 
 

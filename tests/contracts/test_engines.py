@@ -52,6 +52,8 @@ elif mode == "much":
     pathlib.Path("plain.txt").write_text("x" * 100_000)
 elif mode == "surroundings":
     seen = {"environment": dict(os.environ), "files": sorted(os.listdir(".")), "cpus": len(os.sched_getaffinity(0))}
+    seen["place"] = [os.getuid(), os.uname().nodename, os.getcwd()]
+    pathlib.Path("plain.txt").write_text("x")
     print(json.dumps(seen))
 """
 
@@ -260,6 +262,19 @@ def test_a_task_brings_variables_and_processors_of_its_own(engine: Engine, image
     seen = json.loads(outcome.stdout)
     assert (seen["environment"]["CONTRACT_VALUE"], seen["environment"]["NEW"], seen["cpus"]) == ("other", "1", 1)
     assert os.sched_getaffinity(0) == before
+
+
+def test_a_container_can_have_another_user_host_and_folder(engine: Engine, image: Image, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    mounts = [Mount(source=data, target="data")]
+    options = {"user": 54321, "host": "elsewhere", "folder": "/elsewhere/work", "outputs": ["plain.txt"]}
+    outcome = run(engine, image, "surroundings", tmp_path, mounts=mounts, **options)
+    seen = json.loads(outcome.stdout)
+    assert seen["files"] == ["data", "program.py"]
+    assert (tmp_path / "plain.txt").read_text() == "x"
+    if engine.name != "venv":  # which is no container
+        assert seen["place"] == [54321, "elsewhere", "/elsewhere/work"]
 
 
 def test_names_a_command_that_is_not_there(engine: Engine, image: Image, tmp_path: Path) -> None:

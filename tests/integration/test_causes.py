@@ -55,22 +55,23 @@ WRITING = (
     "json.dump({{'score': score}}, open('metrics.json', 'w'))\n"
     "open('rows.csv', 'w').write('row\\n' + ''.join(str(row) + '\\n' for row in rows))\n"
 )
-CONFIRMED = ("blas", "timezone")  # by a rerun with that one thing set back; the others cost as much again
+CONFIRMED = ("blas", "timezone", "locale")  # by a rerun with that one thing set back
 
 
 class OtherMachine(VenvEngine):
     """The same environment on a machine that differs in what `variables` and `cpus` make it differ in.
 
     What masks a processor's abilities is hidden from the look at the variables: of another processor that would not
-    show it either.
+    show it either. `shown` variables are really other ones.
     """
 
     variables: Mapping[str, str] = {}
     cpus: int | None = None
+    shown = False
 
     def run(self, image: Image, task: Task, *, results: Path, tell: Tell) -> Outcome:
         """Run it as that machine would; what the task asks for itself goes first."""
-        variables = {} if INSIDE_FILE in task.files else self.variables
+        variables = {} if INSIDE_FILE in task.files and not self.shown else self.variables
         here = replace(task, environment={**variables, **task.environment}, cpus=task.cpus or self.cpus)
         return super().run(image, here, results=results, tell=tell)
 
@@ -83,11 +84,16 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Give what verifies a project on another machine."""
 
     def on_machine(
-        project: Path, variables: Mapping[str, str] = {}, *, cpus: int | None = None, **more: Any
+        project: Path,
+        variables: Mapping[str, str] = {},
+        *,
+        cpus: int | None = None,
+        shown: bool = False,
+        **more: Any,
     ) -> Judgement:
         def opened(folder: Path) -> OtherMachine:
             engine = OtherMachine(folder / ".envcap" / "venv")
-            engine.variables, engine.cpus = variables, cpus
+            engine.variables, engine.cpus, engine.shown = variables, cpus, shown
             return engine
 
         monkeypatch.setitem(ENGINES, "venv", opened)
@@ -119,11 +125,12 @@ def numeric(digits: Any, make_environment: Any) -> Any:
 def plain(small: Any) -> Callable[..., Any]:
     """Give what freezes and builds an evaluation of that kind, which needs little but the interpreter."""
 
-    def frozen(kind: str, **environ: str) -> Any:
+    def frozen(kind: str, *, recorded: str = "", **environ: str) -> Any:
         (small.project.parent / "rows.txt").write_text("1 2 3\n")
         body = PLAIN[kind].replace("ROWS", str(small.project.parent / "rows.txt"))
         (small.project / "evaluate.py").write_text(WRITING.format(body=body))
         configuration = 'command = ["python", "evaluate.py"]\nartifacts = ["rows.csv"]\nrepeat = 1\n'
+        configuration += f'environment = ["{recorded}"]\n' if recorded else ""
         (small.project / "envcap.toml").write_text(f"[evaluation]\n{configuration}")
         small.environ |= NO_ENGINE
         small.ok("freeze", "--offline", env=environ)
@@ -233,3 +240,10 @@ def test_the_first_cause_is_the_right_one_without_numbers_to_go_by(plain: Callab
         add_package(built(small.project) / "env", "1.0", 2.0)
         named["interpreter"] = first_of(ask(small.project))
     assert named == {right: right for right in named}
+
+
+def test_a_recorded_variable_that_is_another_one_is_confirmed(plain: Callable[..., Any], ask: Ask) -> None:
+    small = plain("variable", recorded="SCORE_SCALE", SCORE_SCALE="3")
+    judgement = ask(small.project, {"SCORE_SCALE": "5"}, shown=True, explain=True)
+    assert (first_of(judgement), judgement.causes[0].strength) == ("variable", "confirmed")
+    assert judgement.trials[-1].detail == "with SCORE_SCALE as recorded the frozen outputs came back: IDENTICAL"

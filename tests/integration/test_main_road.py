@@ -31,6 +31,11 @@ def test_the_number_comes_back(digits: Any, demonstrate: Callable[[], Any], engi
     assert verified["exit-code"] == 0
     assert {check["name"] for check in verified["checks"]} >= {"accuracy", "log_loss", "predictions.csv"}
     assert [finding for finding in verified["findings"] if finding["fatal"]] == []
+    # The fingerprint came back from inside: its lack would be a gap, and another one a finding.
+    assert lock.numerics is not None
+    assert len(lock.numerics.operations) >= 12
+    assert [gap for gap in verified["gaps"] if gap["where"] == "numerics"] == []
+    assert [found for found in verified["findings"] if found["subject"] == "fingerprint"] == []
 
     check_image(built["image"]["reference"], digits.project)
     refuses_changed_code(digits)
@@ -149,7 +154,9 @@ def test_a_changed_result_is_different(small: Any, engine_state: Any) -> None:
     program.write_text("import os\n" + program.read_text())
     before = engine_state.look()
     small.ok("freeze")
-    small.ok("build", "--engine", "docker")
+    image = small.ok("build", "--engine", "docker", "--json").document["image"]["reference"]
+    differences = small("diff", "envcap", image, "--engine", "docker", "--json").document["differences"]
+    assert {one["area"] for one in differences} & {"packages", "conda", "settings", "base"} == set()
     verified = small("verify", "--engine", "docker", "--json")
     assert verified.code == verified.document["exit-code"] == 1
     assert verified.document["verdict"] == "DIFFERENT"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from tests.integration.conftest import Envcap
+    from tests.integration.conftest import EngineState, Envcap
 
 NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
+IN_CONTAINERS = {"user", "host name", "working directory"}
 VARIED = {"hash seed", "processors", "home", "locale", "time zone", "umask", "directory order"}
 UNREACHED = {"user", "host name", "read-only root"}
 PROGRAM = """\
@@ -18,15 +21,16 @@ pathlib.Path("table.csv").write_text("id\\n1\\n")
 """
 
 
-def prepared(small: Envcap, body: str, **environ: str) -> Envcap:
+def prepared(small: Envcap, body: str, *, engine: str = "venv", **environ: str) -> Envcap:
     """Freeze and build such an evaluation."""
-    small.environ.update(NO_DOCKER)
+    if engine == "venv":
+        small.environ.update(NO_DOCKER)
     (small.project / "rows").mkdir()
     for name in ("a", "b", "c"):
         (small.project / "rows" / name).write_text(name)
     (small.project / "evaluate.py").write_text(PROGRAM.format(body=body))
-    small.ok("freeze", "--offline", env=environ)
-    small.ok("build", "--engine", "venv")
+    small.ok("freeze", *(["--offline"] if engine == "venv" else []), env=environ)
+    small.ok("build", "--engine", engine)
     return small
 
 
@@ -63,3 +67,24 @@ def test_what_depends_on_nothing_stays(small: Envcap) -> None:
     assert document["verdict"] == "IDENTICAL"
     assert {outcomes[name] for name in VARIED - {"processors"}} == {"no change"}
     assert {outcomes[name] for name in UNREACHED} == {"not exercised"}
+
+
+@pytest.mark.engine
+@pytest.mark.network
+def test_a_container_has_more_to_vary(small: Envcap, engine_state: EngineState) -> None:
+    """It must be this user in that folder on such a host, who may write there: only so is the score another one."""
+    body = (
+        "found = (os.getuid(), os.getcwd(), os.uname().nodename)\n"
+        "score = 1.5 + (found == (54321, '/elsewhere/work', 'elsewhere'))\n"
+        "pathlib.Path('rows', 'new').write_text('x')\n"
+    )
+    prepared(small, body, engine="docker")
+    before = engine_state.look()
+    result = small("verify", "--engine", "docker", "--stress")
+    assert result.out.startswith("DIFFERENT: stress: user: only together with host name, working directory"), result.out
+    rows = {line.strip().split("  ")[0]: line for line in result.out.partition("Stress:\n")[2].splitlines()}
+    assert all("changes the result" in rows[name] for name in IN_CONTAINERS), result.out
+    assert all("no change" in rows[name] for name in VARIED - {"processors"}), result.out
+    assert "not exercised" in rows["read-only root"]
+    assert "Why: the outputs depend on what must not matter, as stress showed: user, host name" in result.out
+    assert engine_state.left_since(before) == set()

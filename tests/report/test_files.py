@@ -33,7 +33,7 @@ ACCURACY = Measured(frozen=[0.931, 0.937, 0.934], observed=[0.9344], low=0.927, 
 SAMPLE = Judgement(
     verdict=Verdict.DIFFERENT,
     reasons=["metric `loss`: 0.04 higher than frozen"],
-    claim="A retraining is expected to vary.",
+    claim="the retraining cannot be told from the frozen ones",
     checks=[
         check("accuracy", Verdict.EQUIVALENT, primary=True, catches="0.0102", measured=ACCURACY),
         check("loss", Verdict.DIFFERENT, detail="0.04 higher than frozen"),
@@ -191,11 +191,26 @@ def test_every_dot_is_on_the_drawing(
         assert 0 <= dot.y <= 48
 
 
-@pytest.mark.parametrize(("low", "high", "band"), [(None, None, False), (0.9, None, False), (0.9, 0.95, True)])
-def test_a_band_only_where_there_is_one(low: float | None, high: float | None, band: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("low", "high", "open_ends", "bounds"),
+    [(0.9, 0.95, "", 2), (0.9, None, "right", 1), (None, 0.95, "left", 1), (1.0, 1.0, "", 1)],
+)
+def test_a_tolerance_is_drawn_to_the_edge_where_it_has_no_end(
+    low: float | None, high: float | None, open_ends: str, bounds: int
+) -> None:
     strip = strip_of("x", Measured(frozen=[0.93], observed=[0.94], low=low, high=high))
     assert strip is not None
-    assert (strip.band is not None) is band
+    assert strip.band is not None
+    left, width = strip.band
+    assert (left == 0, left + width == WIDTH) == (open_ends == "left", open_ends == "right")
+    assert len(strip.bounds) == bounds
+    assert "tolerance " in strip.summary
+
+
+def test_without_a_bound_there_is_no_band() -> None:
+    strip = strip_of("x", Measured(frozen=[0.93], observed=[0.94]))
+    assert strip is not None
+    assert (strip.band, strip.bounds) == (None, [])
 
 
 def test_equal_runs_can_be_counted() -> None:
