@@ -15,6 +15,7 @@ from envcap.compare.together import Needs, group_changes, possible
 from envcap.consent import Consent, require_consent
 from envcap.engines import open_engine
 from envcap.errors import NotRunError, WrongUsageError
+from envcap.gpus import chosen_gpus
 from envcap.mixtures import Mixtures, mixtures_of, read_needs
 from envcap.model.bisection import Answer, Attempt, Bisection
 from envcap.model.lock import Lock
@@ -23,7 +24,7 @@ from envcap.model.struct import Data
 from envcap.places import digest_cache
 from envcap.report.intention import Intention
 from envcap.trials import Trials, Tried, task_of
-from envcap.verify import chosen_gpus, require_frozen_data
+from envcap.verify import require_frozen_data
 
 _CONFIRMATIONS = 3  # that GOOD is good, that BAD is bad, that BAD without the culprits is good
 

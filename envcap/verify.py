@@ -1,6 +1,5 @@
 """Verify: rerun the evaluation inside the image, look at what is in there, and judge."""
 
-import re
 import tempfile
 import time
 from contextlib import closing
@@ -24,6 +23,7 @@ from envcap.errors import EnvcapError, NotRunError, RefusedError, WrongUsageErro
 from envcap.evaluate.observe import inner_settings, mapped_libraries, parse_events
 from envcap.evaluate.watch import hook_source
 from envcap.explain import try_causes
+from envcap.gpus import chosen_gpus
 from envcap.image_facts import facts_of_image
 from envcap.judge import Returned, judge_outputs
 from envcap.machine.debian import STATUS, read_status
@@ -40,6 +40,7 @@ from envcap.model.verdict import Finding, Judgement, Verdict
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store
+from envcap.probe.handover import unlisted_libraries
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.project.known import KnownDigests
@@ -98,11 +99,12 @@ def verify(request: VerifyRequest, *, tell: Tell) -> tuple[Judgement, Lock]:
                 for number in range(1, request.repeat + 1)
             ]
             checks = judge_outputs(lock, runs, store=lock_store(project))
-            numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
+            events = b"".join(run.events for run in runs)
+            numerics, numerics_gaps = _fingerprint(engine, image, lock, mapped_libraries(events), gpus=task.gpus)
             findings = [
                 *compare_environment(lock, facts),
-                *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
-                *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
+                *_compare_libraries(lock, engine, image, events),
+                *_compare_settings(lock, engine, image, facts, events, gpus=task.gpus),
                 *compare_numerics(lock.numerics, numerics),
             ]
             verdict, reasons = conclude(checks, findings)
@@ -215,12 +217,15 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, task: Task, t
         tell(Progress(kind="notice", text=note))
 
 
-def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | None) -> tuple[Numerics, list[Gap]]:
+def _fingerprint(
+    engine: Engine, image: Image, lock: Lock, mapped: list[str], *, gpus: list[str] | None
+) -> tuple[Numerics, list[Gap]]:
     """Take the numeric fingerprint inside, where the frozen environment had anything to compute with."""
-    if not lock.numerics.operations:
+    if lock.numerics == Numerics():
         return Numerics(), []
+    task = numerics_task(gpus=gpus, mapped=mapped)
     with tempfile.TemporaryDirectory(prefix="envcap-numerics-") as name:
-        outcome = engine.run(image, numerics_task(gpus=gpus), results=Path(name), tell=say_nothing)
+        outcome = engine.run(image, task, results=Path(name), tell=say_nothing)
     return measure.read_outcome(outcome)
 
 
@@ -246,31 +251,18 @@ def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) 
     return compare_libraries(lock, loaded=mapped_libraries(events), versions=versions or None)
 
 
-def _compare_settings(lock: Lock, facts: Facts, events: bytes) -> list[Finding]:
+def _compare_settings(
+    lock: Lock, engine: Engine, image: Image, facts: Facts, events: bytes, *, gpus: list[str] | None
+) -> list[Finding]:
     """Compare what the runs ended with; the copies that they loaded are marked as they were at freeze."""
     seen = parse_events(events)
-    hardware = with_loaded(facts, seen.get("map", ()), watched=bool(seen))
+    mapped = mapped_libraries(events)
+    unlisted = unlisted_libraries(facts, mapped)
+    if unlisted:
+        facts = facts_of_image(engine, image, gpus=gpus, loaded=unlisted)
+    hardware = with_loaded(facts, mapped, watched=bool(seen))
     settings = inner_settings(seen.get("setting", ()))
     return compare_settings(lock, gpu_libraries=hardware.gpu_libraries, settings=settings)
-
-
-def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:
-    """Give what a Task is told: all GPUs (empty), some, or None.
-
-    `auto` asks for all where the frozen run had any; where that saw some of its machine's, for as many, the first ones.
-    """
-    if asked == "auto":
-        seen = [gpu for gpu in lock.hardware.gpus if gpu.visible is not False]
-        some = all(gpu.visible for gpu in seen) and len(seen) < len(lock.hardware.gpus)
-        return ([str(number) for number in range(len(seen))] if some else []) if seen else None
-    if asked in {"all", "none"}:
-        return [] if asked == "all" else None
-    chosen = [item.strip() for item in asked.split(",")]
-    if not all(re.fullmatch(r"[0-9]+|(GPU|MIG)-[A-Za-z0-9/-]+", item) for item in chosen):
-        raise WrongUsageError(
-            f"`{asked}` names no GPUs.", hint="Use `all`, `none`, or numbers and UUIDs, such as `--gpus 0,1`."
-        )
-    return chosen
 
 
 def _require_ended_well(outcome: Outcome, lock: Lock, request: VerifyRequest) -> None:

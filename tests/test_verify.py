@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from envcap.gpus import chosen_gpus
 from envcap.model.facts import Gpu
 from envcap.model.lock import Lock
-from envcap.verify import chosen_gpus
 
 CARD = Gpu(name="Example Accelerator", memory=80 << 30, compute_capability="9.0")
 

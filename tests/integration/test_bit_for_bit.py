@@ -62,7 +62,12 @@ def build_as_another(project: Envcap, folder: Path, tag: str) -> None:
 
 
 def test_one_lock_one_image(shelved: Envcap, tmp_path: Path) -> None:
-    """The same digest with BuildKit, and the same layers with the classic builder and without envcap."""
+    """The same digest with BuildKit, and the same layers with the classic builder and without envcap.
+
+    A locale is compiled while each is built, of a package whose scripts run.
+    """
+    frozen = shelved.ok("freeze", "--json", env={"LANG": "de_DE.UTF-8", "LC_ALL": ""}).document["frozen"]
+    assert frozen["os_packages"]["locales"] == ["de_DE.UTF-8"]
     first, second = "envcap/bits:first", "envcap/bits:second"
     built = shelved.ok("build", "--engine", "docker", "--no-cache", "--tag", first, "--json").document["image"]
     assert (built["promise"], built["builder"].split()[0]) == ("bit for bit", "BuildKit")
