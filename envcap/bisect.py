@@ -15,6 +15,7 @@ from envcap.compare.together import Needs, group_changes, possible
 from envcap.consent import Consent, require_consent
 from envcap.engines import open_engine
 from envcap.errors import NotRunError, WrongUsageError
+from envcap.gpus import chosen_gpus
 from envcap.mixtures import Mixtures, mixtures_of, read_needs
 from envcap.model.bisection import Answer, Attempt, Bisection
 from envcap.model.lock import Lock
@@ -22,7 +23,6 @@ from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.places import digest_cache
 from envcap.report.intention import Intention
-from envcap.rerun import chosen_gpus
 from envcap.trials import Trials, Tried, task_of
 from envcap.verify import require_frozen_data
 

@@ -145,35 +145,50 @@ def _examine_podman() -> list[Examination]:
 
 
 def _examine_gpu(facts: list[Facts]) -> list[Examination]:
+    from envcap.engines.inspection import inspect_engine
+
+    return examine_gpus(facts[0], runtimes=lambda: inspect_engine().runtimes) if facts else []
+
+
+def examine_gpus(facts: Facts, *, runtimes: Callable[[], list[str]]) -> list[Examination]:
+    """Tell of the GPUs, and whether a container can use them; `runtimes` asks the engine for its own.
+
+    Nothing is raised where it raises NotRunError.
+    """
     purpose = "run an evaluation on a GPU"
-    if not facts:
-        return []
-    hardware = facts[0].hardware
-    troubles = [gap.reason for gap in facts[0].gaps if gap.where == "hardware" and gap.subject.startswith("gpu")]
+    hardware = facts.hardware
+    troubles = [gap.reason for gap in facts.gaps if gap.where == "hardware" and gap.subject.startswith("gpu")]
     if troubles:
         hint = "`nvidia-smi` should work first: reboot after a driver update, or install the driver again."
         return [Examination(subject="GPU", state="failed", found=troubles[0], purpose=purpose, hint=hint)]
     if not hardware.gpus:
-        return [Examination(subject="GPU", state="missing", found="no NVIDIA GPU", purpose=purpose)]
-    names = ", ".join(gpu.name for gpu in hardware.gpus)
-    found = f"{names}; driver {hardware.driver}, up to CUDA {hardware.cuda_driver}"
-    return [Examination(subject="GPU", state="good", found=found, purpose=purpose), _examine_gpu_runtime()]
+        return [Examination(subject="GPU", state="missing", found="no GPU", purpose=purpose)]
+    told = [
+        ", ".join(gpu.name for gpu in hardware.gpus),
+        f"driver {hardware.driver}" if hardware.driver else "",
+        f"up to CUDA {hardware.cuda_driver}" if hardware.cuda_driver else "",
+    ]
+    gpu = Examination(subject="GPU", state="good", found="; ".join(filter(None, told)), purpose=purpose)
+    return [gpu, _examine_gpu_runtime(runtimes if any(gpu.maker == "nvidia" for gpu in hardware.gpus) else None)]
 
 
-def _examine_gpu_runtime() -> Examination:
-    from envcap.engines.inspection import inspect_engine
-
-    purpose = "let containers use the GPU"
+def _examine_gpu_runtime(runtimes: Callable[[], list[str]] | None) -> Examination:
+    """Tell whether the engine can hand a GPU in; None for a GPU that is not NVIDIA's."""
+    subject, purpose = "GPU runtime", "let containers use the GPU"
+    if runtimes is None:
+        hint = "`--engine venv` rebuilds the Python layer and uses the GPU as it is."
+        found = "containers of envcap are given NVIDIA's GPUs only"
+        return Examination(subject=subject, state="missing", found=found, purpose=purpose, hint=hint)
     try:
-        runtimes = inspect_engine().runtimes
+        names = runtimes()
     except NotRunError as error:
-        return Examination(subject="GPU runtime", state="missing", found=error.message, purpose=purpose)
-    if "nvidia" in runtimes:
-        return Examination(subject="GPU runtime", state="good", found="the engine has `nvidia`", purpose=purpose)
+        return Examination(subject=subject, state="missing", found=error.message, purpose=purpose)
+    if "nvidia" in names:
+        return Examination(subject=subject, state="good", found="the engine has `nvidia`", purpose=purpose)
     return Examination(
-        subject="GPU runtime",
+        subject=subject,
         state="missing",
-        found=f"the engine has only {', '.join(f'`{name}`' for name in runtimes)}",
+        found=f"the engine has only {', '.join(f'`{name}`' for name in names)}",
         purpose=purpose,
         hint="Install the package `nvidia-container-toolkit`, run `sudo nvidia-ctk runtime configure "
         "--runtime=docker` and start Docker again.",

@@ -134,7 +134,7 @@ def _learn(
         observed = watch.observed()
     _require_primary(declaration, runs)
     leftovers = find_leftovers(facts, observed, project=project)
-    numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project)
+    numerics, numerics_gaps = measure_host(Path(facts.executable), env=env, cwd=project, mapped=observed.mapped)
     if changes := changed_data(project, data.inputs, store, known=known):
         raise NotRunError(f"The evaluation changed its own input: {changes[0]}.", hint="Let it write elsewhere.")
     captured = capture_code(project, declaration, store, before=before)
@@ -175,7 +175,7 @@ def _learn(
             *relations.gaps,
             *base_gaps,
             *variable_gaps,
-            *locale_gaps(facts.system.locale),
+            *locale_gaps(facts.system, around.os_packages.locales if around.os_packages is not None else ()),
             *captured.gaps,
             *data.gaps,
             *artifact_gaps.values(),

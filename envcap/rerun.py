@@ -1,12 +1,12 @@
 """The frozen evaluation as a task for an engine, and one run of it, which must end well."""
 
-import re
 from pathlib import Path
 
 from envcap.config import STDOUT_JSON
 from envcap.engines.engine import Engine
-from envcap.errors import EnvcapError, NotRunError, WrongUsageError
+from envcap.errors import EnvcapError, NotRunError
 from envcap.evaluate.watch import hook_source
+from envcap.gpus import chosen_gpus
 from envcap.judge import Returned
 from envcap.model.image import Image, Outcome, Task
 from envcap.model.lock import Lock
@@ -48,25 +48,6 @@ def most_output(lock: Lock) -> int:
     """Give how many bytes of outputs are brought back from a run: a stranger's evaluation must not fill the disk."""
     largest = max((sum(item.size for item in run.artifacts) for run in lock.runs), default=0)
     return _TIMES_FROZEN * largest + _MORE_OUTPUT
-
-
-def chosen_gpus(asked: str, lock: Lock) -> list[str] | None:
-    """Give what a Task is told: all GPUs (empty), some, or None.
-
-    `auto` asks for all where the frozen run had any; where that saw some of its machine's, for as many, the first ones.
-    """
-    if asked == "auto":
-        seen = [gpu for gpu in lock.hardware.gpus if gpu.visible is not False]
-        some = all(gpu.visible for gpu in seen) and len(seen) < len(lock.hardware.gpus)
-        return ([str(number) for number in range(len(seen))] if some else []) if seen else None
-    if asked in {"all", "none"}:
-        return [] if asked == "all" else None
-    chosen = [item.strip() for item in asked.split(",")]
-    if not all(re.fullmatch(r"[0-9]+|(GPU|MIG)-[A-Za-z0-9/-]+", item) for item in chosen):
-        raise WrongUsageError(
-            f"`{asked}` names no GPUs.", hint="Use `all`, `none`, or numbers and UUIDs, such as `--gpus 0,1`."
-        )
-    return chosen
 
 
 def run_once(engine: Engine, image: Image, task: Task, *, results: Path, tell: Tell) -> Returned:

@@ -1,5 +1,6 @@
 """Interpreter, operating system and hardware as flat facts: to be shown, and to be laid side by side. Pure."""
 
+from envcap.locales import locale_words
 from envcap.model.facts import Gpu, Hardware, Interpreter, System
 
 ABSENT = "none"
@@ -20,7 +21,7 @@ def machine_contents(python: Interpreter, system: System, hardware: Hardware) ->
             "release": f"{system.distribution} {system.version}".strip(),
             "libc": f"{system.libc} {system.libc_version}".strip(),
             "kernel": system.kernel,
-            "locale": system.locale,
+            "locale": locale_words(system),
             "encoding": system.encoding,
             "timezone": system.timezone,
             "umask": system.umask,
@@ -29,6 +30,7 @@ def machine_contents(python: Interpreter, system: System, hardware: Hardware) ->
             "processor": hardware.cpu,
             "instruction sets": " ".join(sorted(hardware.instruction_sets)),
             "cores": str(hardware.cores),
+            "affinity": hardware.affinity or "all processors",
             "memory": f"{hardware.memory / 2**30:.0f} GiB",
             "gpus": ", ".join(map(_gpu, _shown(hardware))) or ABSENT,
             "compute capability": ", ".join(sorted({gpu.compute_capability for gpu in hardware.gpus})) or ABSENT,

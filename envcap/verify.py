@@ -43,6 +43,7 @@ from envcap.model.verdict import Finding, Judgement, Verdict
 from envcap.numerics import measure
 from envcap.numerics.measure import numerics_task
 from envcap.places import lock_store, own_images
+from envcap.probe.handover import unlisted_libraries
 from envcap.project.code import require_frozen_code
 from envcap.project.inputs import changed_data
 from envcap.project.known import KnownDigests
@@ -171,11 +172,12 @@ def _run_and_judge(
         checks = judge_outputs(lock, runs, store=lock_store(project))
         draft = replace(draft, runs=len(runs), checks=checks)
         note(draft, lock)
-        numerics, numerics_gaps = _fingerprint(engine, image, lock, gpus=task.gpus)
+        events = b"".join(run.events for run in runs)
+        numerics, numerics_gaps = _fingerprint(engine, image, lock, mapped_libraries(events), gpus=task.gpus)
         findings = [
             *draft.findings,
-            *_compare_libraries(lock, engine, image, b"".join(run.events for run in runs)),
-            *_compare_settings(lock, facts, b"".join(run.events for run in runs)),
+            *_compare_libraries(lock, engine, image, events),
+            *_compare_settings(lock, engine, image, facts, events, gpus=task.gpus),
             *compare_numerics(lock.numerics, numerics),
         ]
         verdict, reasons = conclude(checks, findings)
@@ -252,12 +254,15 @@ def _show_before_running(engine: Engine, image: Image, lock: Lock, task: Task, t
         tell(Progress(kind="notice", text=note))
 
 
-def _fingerprint(engine: Engine, image: Image, lock: Lock, *, gpus: list[str] | None) -> tuple[Numerics, list[Gap]]:
+def _fingerprint(
+    engine: Engine, image: Image, lock: Lock, mapped: list[str], *, gpus: list[str] | None
+) -> tuple[Numerics, list[Gap]]:
     """Take the numeric fingerprint inside, where the frozen environment had anything to compute with."""
-    if not lock.numerics.operations:
+    if lock.numerics == Numerics():
         return Numerics(), []
+    task = numerics_task(gpus=gpus, mapped=mapped)
     with tempfile.TemporaryDirectory(prefix="envcap-numerics-") as name:
-        outcome = engine.run(image, numerics_task(gpus=gpus), results=Path(name), tell=say_nothing)
+        outcome = engine.run(image, task, results=Path(name), tell=say_nothing)
     return measure.read_outcome(outcome)
 
 
@@ -268,9 +273,15 @@ def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) 
     return compare_libraries(lock, loaded=mapped_libraries(events), versions=versions or None)
 
 
-def _compare_settings(lock: Lock, facts: Facts, events: bytes) -> list[Finding]:
+def _compare_settings(
+    lock: Lock, engine: Engine, image: Image, facts: Facts, events: bytes, *, gpus: list[str] | None
+) -> list[Finding]:
     """Compare what the runs ended with; the copies that they loaded are marked as they were at freeze."""
     seen = parse_events(events)
-    hardware = with_loaded(facts, seen.get("map", ()), watched=bool(seen))
+    mapped = mapped_libraries(events)
+    unlisted = unlisted_libraries(facts, mapped)
+    if unlisted:
+        facts = facts_of_image(engine, image, gpus=gpus, loaded=unlisted)
+    hardware = with_loaded(facts, mapped, watched=bool(seen))
     settings = inner_settings(seen.get("setting", ()))
     return compare_settings(lock, gpu_libraries=hardware.gpu_libraries, settings=settings)

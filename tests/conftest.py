@@ -45,6 +45,9 @@ settings.register_profile("ci", settings.get_profile("envcap"))  # by its name s
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "envcap"))
 
 
+_LARGEST_LOCK = 64 << 20  # bytes; what a test builds is smaller
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files anew, to be reviewed as a diff"
@@ -136,7 +139,8 @@ def sample_lock() -> Lock:
             libc="glibc",
             libc_version="2.36",
             architecture="x86_64",
-            locale="C.UTF-8",
+            locale="de_DE.UTF-8",
+            locale_categories={"LC_NUMERIC": "C"},
             encoding="utf-8",
             timezone="Europe/Zurich",
             umask="022",
@@ -146,6 +150,7 @@ def sample_lock() -> Lock:
         hardware=Hardware(
             cpu="Example Processor 9000",
             cores=8,
+            affinity="0-7",
             memory=64 << 30,
             instruction_sets=["avx2", "fma"],
             gpus=[Gpu(name="Example Accelerator", memory=80 << 30, compute_capability="9.0", ecc=True)],
@@ -178,7 +183,14 @@ def sample_lock() -> Lock:
         numerics=Numerics(
             operations={"numpy exp float64": "0123456789abcdef", "numpy matmul float64": "fedcba9876543210"},
             libraries=[
-                NumericLibrary(name="libopenblas-1a2b.so", version="OpenBLAS 0.3.31", kernel="SkylakeX", threads=4)
+                NumericLibrary(
+                    name="libopenblas-1a2b.so",
+                    path="numpy.libs/libopenblas-1a2b.so",
+                    version="OpenBLAS 0.3.31",
+                    kernel="SkylakeX",
+                    threads=4,
+                ),
+                NumericLibrary(name="libgomp.so.1.0.0", path="/usr/lib/libgomp.so.1.0.0", threads=8),
             ],
             features=["AVX2", "AVX512F"],
             settings={"torch threads": "4"},
@@ -320,6 +332,7 @@ def sample_lock() -> Lock:
                     why="file",
                 ),
             ],
+            locales=["de_DE.UTF-8"],
         ),
         gaps=[
             Gap(

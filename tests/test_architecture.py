@@ -39,6 +39,7 @@ FLOORS = {
         "doctor",
         "upgrade",
         "libraries",
+        "os_layer",
         "diagnose",
         "explain",
         "pack",
@@ -61,9 +62,11 @@ FREE = "__init__"  # envcap/__init__.py holds the version, and anybody may read 
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
 TARGET = "probe/target"  # runs under another interpreter, without anything of ours
 TARGET_MAY_IMPORT = {"pynvml", "envcap_probe"}  # the second is its own name where it has been handed over
-MAY_START_PROGRAMS = {"process.py", "render/install_archives.py"}  # the second runs in a build, apart from envcap
+NUMERICS = {"numerics/program.py", "numerics/libraries.py"}  # run under the frozen interpreter
+# The second runs in a build, apart from envcap.
+MAY_START_PROGRAMS = {"process.py", "render/install_archives.py", "numerics/libraries.py"}
 COMPILES = "assemble/compile_sources.py"  # runs elsewhere, as the next one and the probe do
-MAY_WRITE = {"report/console.py", "numerics/program.py", COMPILES}
+MAY_WRITE = {"report/console.py", COMPILES, *NUMERICS}
 MAY_EXIT = {"cli.py", COMPILES}
 
 

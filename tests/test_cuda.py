@@ -118,6 +118,8 @@ TORCH = {"release": "2.9.1", "cuda": "12.8", "driver": "580.65.06", "capability"
             "compiles none of CUDA 13.2: that needs 595.45.04",
         ),
         ({"release": "2.3.0", "cuda": "12.1", "capability": "13.0"}, None),  # not in the table
+        ({"release": "2.0.1", "cuda": "11.7", "capability": "8.9"}, None),
+        ({"release": "2.0.1", "cuda": "11.7", "capability": "3.5"}, "it was compiled for 3.7, 5.0"),
         ({"release": "9.9.9", "capability": "13.0"}, None),
         ({"machine": "aarch64", "capability": "6.1"}, None),
     ],

@@ -97,7 +97,7 @@ def other(name: str, value: Any) -> Any:
     """Give another value of the same kind."""
     if name == "slices":
         return [replace(CARD.slices[0], profile="7g.80gb")]
-    if name in {"flags", "limits", "environment"}:
+    if name in {"flags", "limits", "environment", "locale_categories"}:
         return {**value, "verbose": 1 if name == "flags" else "1"}
     if isinstance(value, bool):
         return not value

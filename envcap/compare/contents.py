@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from envcap.compare.numerics import libraries_of
 from envcap.model.facts import Facts
-from envcap.model.lock import Executable, Library, Lock, Toolkit, WatchedFiles
+from envcap.model.lock import Executable, Library, Lock, OsPackages, Toolkit, WatchedFiles
 from envcap.model.numerics import Numerics
 from envcap.model.struct import Data
 from envcap.surroundings import machine_contents
@@ -44,7 +44,7 @@ def contents_of_lock(lock: Lock) -> Contents:
                 **_toolkit(lock.toolkit),
             },
             "libraries": _owned(lock),
-            "os-packages": {one.name: one.version for one in lock.os_packages.packages} if lock.os_packages else {},
+            "os-packages": _os_packages(lock.os_packages),
             "floor": {name: value for name, value in asdict(lock.floor).items() if value is not None},
             "settings": dict(lock.system.environment),
             "settings at the end": dict(lock.settings),
@@ -72,7 +72,7 @@ def contents_of_facts(facts: Facts, *, settings: Mapping[str, str] | None) -> Co
 
 def _numerics(numerics: Numerics) -> dict[str, str]:
     """Give the digests of the operations, and what computed them."""
-    if not numerics.operations:
+    if numerics == Numerics():
         return {}
     told = {"libraries": libraries_of(numerics), "numpy features": " ".join(numerics.features)}
     return {**numerics.operations, **told, **numerics.settings}
@@ -89,6 +89,13 @@ def _watched(watched: WatchedFiles) -> dict[str, str]:
     counts = {f"files of kind {kind}": str(count) for kind, count in watched.read.items()}
     lists = {"written": ", ".join(watched.written), "not declared": ", ".join(watched.undeclared)}
     return {**counts, **{name: text for name, text in lists.items() if text}}
+
+
+def _os_packages(added: OsPackages | None) -> dict[str, str]:
+    if added is None:
+        return {}
+    locales = {"locales compiled": " ".join(added.locales)} if added.locales else {}
+    return {**{one.name: one.version for one in added.packages}, **locales}
 
 
 def _toolkit(toolkit: Toolkit | None) -> dict[str, str]:

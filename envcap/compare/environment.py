@@ -14,7 +14,7 @@ _FATAL = {("python", "implementation"), ("python", "version"), ("python", "abi")
 # Every build of one version says otherwise, and the image's interpreter is another build; the GPUs tell theirs.
 _NOT_TOLD = {("python", "build"), ("hardware", "compute capability")}
 # Told, and no other hardware for the verdict: what of it decides about numbers has a subject of its own.
-_NO_REASON = {"processor", "cores", "memory", "gpu settings", "cuda of the driver"}
+_NO_REASON = {"processor", "cores", "affinity", "memory", "gpu settings", "cuda of the driver"}
 _OF_A_CARD = {"driver", "cuda of the driver", "gpu settings"}  # told where both sides have the same cards
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from envcap.locales import locale_words
 from envcap.model.cause import Cause
 from envcap.model.facts import Facts
 from envcap.model.lock import Lock
@@ -122,16 +123,19 @@ def _threads(lock: Lock, facts: Facts, observed: Numerics) -> list[Knob]:
 
 
 def _locale(lock: Lock, facts: Facts) -> list[Knob]:
-    if (lock.system.locale, lock.system.encoding) == (facts.system.locale, facts.system.encoding):
+    frozen = locale_words(lock.system)
+    if (frozen, lock.system.encoding) == (locale_words(facts.system), facts.system.encoding):
         return []
+    several = {"LC_ALL": "", "LC_CTYPE": lock.system.locale, **lock.system.locale_categories}  # empty as if unset
+    variables = several if lock.system.locale_categories else {"LC_ALL": lock.system.locale}
     utf8 = "1" if lock.system.encoding.lower().replace("-", "") == "utf8" else "0"
     return [
         Knob(
             suspect="locale",
-            words=f"LC_ALL={lock.system.locale}",
-            environment={"LC_ALL": lock.system.locale, "LANG": lock.system.locale, "PYTHONUTF8": utf8},
+            words=" ".join(f"{name}={value}" for name, value in variables.items()),
+            environment={**variables, "LANG": lock.system.locale, "PYTHONUTF8": utf8},
             asks="probe",
-            expected={"locale": lock.system.locale},
+            expected={"locale": frozen},
         )
     ]
 
@@ -164,7 +168,7 @@ def what_applies(*, facts: Facts | None, numerics: Numerics | None) -> dict[str,
     """Give what an environment says of itself, under the names that `expected` uses."""
     said: dict[str, str] = {}
     if facts is not None:
-        said |= {"locale": facts.system.locale, "timezone": facts.system.timezone}
+        said |= {"locale": locale_words(facts.system), "timezone": facts.system.timezone}
     if numerics is not None:
         said["features"] = " ".join(numerics.features)
         said["kernel"] = next((one.kernel for one in numerics.libraries if one.kernel), "")

@@ -9,8 +9,9 @@ import msgspec
 from envcap.engines.base_image import has_containerd_store
 from envcap.engines.buildkit import Solved, find_buildkit, is_turned_off
 from envcap.engines.classic import build_classic
-from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour, answering
+from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour
 from envcap.engines.engine import Engine
+from envcap.engines.replies import answering
 from envcap.model.image import Context
 from envcap.model.progress import Progress, Tell
 

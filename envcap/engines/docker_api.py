@@ -8,21 +8,22 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import docker
 import msgspec
 import requests
-import urllib3
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
 from envcap.engines import base_image, containers, opened
 from envcap.engines.buildkit import Solved
 from envcap.engines.content import read_files, read_fingerprints
 from envcap.engines.pushing import push
+from envcap.engines.replies import translated
 from envcap.errors import NotRunError
 from envcap.interruption import held
 from envcap.model.image import Context, Image, Layer, Outcome, Promise, Task
@@ -33,9 +34,7 @@ from envcap.model.struct import Data
 from envcap.oci import Parts
 
 _NO_OPERATION = re.compile(r"^/bin/sh -c #\(nop\) ")  # what the classic builder writes before ADD and its like
-_NO_GPU_RUNTIME = "could not select device driver"  # what the engine says without NVIDIA's container toolkit
 SECONDS = 600  # for one question to an engine
-_NO_INIT = "container-init binary not found"  # what podman says without catatonit
 _NAMING_SECONDS = 5  # for which a tag may be in another build's hands
 
 
@@ -245,52 +244,8 @@ class DockerEngine:
         """Let go of the connection."""
         self._release()
 
-    @contextlib.contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        """Turn what the SDK raises into a NotRunError that says what was being done."""
-        try:
-            yield
-        except APIError as error:
-            if _NO_GPU_RUNTIME in (error.explanation or ""):
-                raise NotRunError(
-                    "The Docker engine cannot give a GPU to a container: it has no NVIDIA runtime.",
-                    hint="Install the package `nvidia-container-toolkit`, run `sudo nvidia-ctk runtime configure "
-                    "--runtime=docker` and start Docker again; or go on without with `--gpus none`.",
-                ) from error
-            if _NO_INIT in (error.explanation or ""):
-                raise NotRunError(
-                    f"The {self._flavour.title} engine lacks the small program that is a container's first process.",
-                    hint="Install the package `catatonit` (or `podman-catatonit`), then the same command again.",
-                ) from error
-            said = error.explanation or _plain(error)
-            raise NotRunError(f"{doing} failed: {self._flavour.title} says: {said}.") from error
-        # A line that is cut within an answer comes from below the SDK's own library, as it is.
-        except (DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise NotRunError(
-                f"{doing} failed: the {self._flavour.title} engine stopped answering: {_plain(error)}.",
-                hint=self._flavour.start,
-            ) from error
-
-
-def answering(open_client: Callable[[], docker.DockerClient], *, title: str, hint: str) -> docker.DockerClient:
-    """Open a client and see that the engine answers. Raises NotRunError."""
-    client = None
-    try:
-        client = open_client()
-        client.ping()
-    except (DockerException, requests.exceptions.RequestException) as error:
-        if client is not None:
-            client.close()
-        raise NotRunError(f"No {title} engine answers: {_plain(error)}.", hint=hint) from error
-    return client
-
-
-def _plain(error: BaseException) -> str:
-    """Give the innermost cause in one line: the SDK wraps a refused connection four times."""
-    while error.__cause__ or error.__context__:
-        error = cast("BaseException", error.__cause__ or error.__context__)
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()).rstrip(".") or type(error).__name__
+    def _translated(self, doing: str) -> AbstractContextManager[None]:
+        return translated(doing, title=self._flavour.title, start=self._flavour.start)
 
 
 def _step(created_by: str) -> str:

@@ -18,8 +18,9 @@ from pathlib import Path
 import docker
 
 from envcap.engines.buildkit import Solved
-from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour, answering
+from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour
 from envcap.engines.engine import Engine
+from envcap.engines.replies import answering
 from envcap.errors import NotRunError
 from envcap.model.image import Context
 from envcap.model.progress import Progress, Tell

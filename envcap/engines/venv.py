@@ -175,6 +175,7 @@ class VenvEngine:
                 unpack(archive, scratch, links=True)
             work = scratch / CODE_FOLDER
             for path, content in task.files.items():
+                (work / path).parent.mkdir(parents=True, exist_ok=True)
                 (work / path).write_bytes(content)
             link_inputs(task, work)
             (scratch / "home").mkdir()

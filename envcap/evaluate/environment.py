@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from envcap.locales import compiled_name, special_locales
+from envcap.model.facts import System
 from envcap.model.gap import Gap
 from envcap.redact import holds_credentials, is_secret_name, may_be_key
 from envcap.trust.forms import has_control_characters
@@ -21,7 +23,6 @@ _ALLOWED = re.compile(
     r"|CUBLASLT_[A-Z0-9_]+|LOKY_MAX_CPU_COUNT|RAYON_NUM_THREADS|SCIPY_ARRAY_API|SKLEARN_[A-Z0-9_]+"
     r"|MALLOC_[A-Z0-9_]+|GLIBC_TUNABLES"
 )
-_PORTABLE_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8")  # what every base image has
 # They name places, interfaces, addresses and processes of one machine, or what only its driver can answer.
 _MACHINE_ONLY = re.compile(
     r".*_(HOME|DIR|PATH|ROOT|CACHE|CACHE_DIR|LIBRARY|FILE|IFNAME|ADDR|ADDRESS|HOSTS?|PORT|URL|ENDPOINT|SERVER|PROXY)"
@@ -34,17 +35,19 @@ _NO_GPU = re.compile(r"\s*|-1")
 _GPU_IDENTIFIER = re.compile(r"(GPU|MIG)-[0-9A-Fa-f]{4}|MIG-GPU-")
 
 
-def locale_gaps(locale: str) -> list[Gap]:
-    """Tell of a locale that the image will not have."""
-    if locale in _PORTABLE_LOCALES:
-        return []
+def locale_gaps(system: System, compiled: Collection[str]) -> list[Gap]:
+    """Tell of each locale that the image will not have; `compiled` are those that it is given."""
     return [
         Gap(
             where="system.locale",
             subject=locale,
-            reason="slim base images do not have it",
+            reason="the base image does not have it, and no package with its definition could be pinned"
+            if compiled_name(locale)
+            else "the base image does not have it, and only locales in UTF-8 can be put there",
             consequence="the evaluation in the image runs under C.UTF-8; sorting and number formats may differ",
         )
+        for locale in special_locales(system)
+        if compiled_name(locale) not in compiled
     ]
 
 

@@ -84,6 +84,21 @@ def resolve_packages(
     return packages, gaps
 
 
+def with_candidates(
+    names: Sequence[str], host: Mapping[str, Installed], environ: Mapping[str, str]
+) -> dict[str, Installed]:
+    """Give the host's packages, and those of `names` that it lacks as its archive would install them."""
+    lacking = [name for name in names if name not in host]
+    if not lacking:
+        return dict(host)
+    try:
+        held = read_records(_apt(["apt-cache", "show", *lacking], environ))
+        candidates = read_candidates(_apt(["apt-cache", "policy", *lacking], environ))
+    except NotRunError:  # no apt: what asks for the files tells so
+        return dict(host)
+    return {**host, **{name: held[name, version] for name, version in candidates.items() if (name, version) in held}}
+
+
 def _ask(names: Sequence[str], known: dict[str, Installed], environ: Mapping[str, str]) -> dict[str, Offered | None]:
     """Ask for all of them in three calls: each start of apt may read its lists anew, which takes seconds.
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from envcap.machine.debian import Installed
@@ -45,6 +45,10 @@ class Needs:
         for program, name in self.programs.items():
             for path in closure_of(program, environ=env):
                 self.by_program.setdefault(path, []).append(name)
+        for path in _own_programs(observed.started, own, environment):
+            for library in closure_of(path, environ=env):
+                if not library.startswith(outside):
+                    self.by_program.setdefault(library, []).append(os.path.basename(path))  # noqa: PTH119
         self.mapped = {path for path in observed.mapped if not path.startswith(outside)} - set(self.programs)
         self.opened = {os.path.basename(name) for name in observed.opened}  # noqa: PTH119
         self.linked = linked
@@ -67,6 +71,12 @@ class Needs:
             *self.links,
             *(item.path for item in self.linked if item.path),
         }
+
+
+def _own_programs(started: Iterable[str], own: tuple[str, ...], environment: Environment) -> list[str]:
+    """Give the programs of the environment that a run started, sorted: what they link to was loaded."""
+    real = {os.path.realpath(path) for path in started}
+    return sorted(path for path in real - {os.path.realpath(environment.executable)} if path.startswith(own))
 
 
 def list_libraries(

@@ -10,6 +10,8 @@ from envcap.model.lock import Floor
 from envcap.model.struct import Data
 
 _OBJECT = re.compile(r".+\.so(\.[0-9].*)?$")
+# What no program is called: most files of packages need no further look.
+_NO_PROGRAM = frozenset((".py", ".pyc", ".pyi", ".c", ".h", ".hpp", ".cuh", ".json", ".txt", ".md", ".npy", ".csv"))
 _SITES = ("site-packages", "dist-packages")
 _VERSION = re.compile(r"(GLIBC|GLIBCXX|CXXABI)_([0-9]+(?:\.[0-9]+)*)")
 
@@ -56,7 +58,7 @@ class Static(Data, frozen=True, kw_only=True):
 
 
 def objects_of(environment: Environment) -> tuple[list[str], list[str]]:
-    """List the shared objects of the interpreter (itself first), and those of the packages."""
+    """List the shared objects of the interpreter (itself first), and those of the packages with their programs."""
     listed = {os.path.realpath(path) for path in environment.paths}
     own: list[str] = [os.path.realpath(environment.executable)]
     others: list[str] = []
@@ -66,7 +68,8 @@ def objects_of(environment: Environment) -> tuple[list[str], list[str]]:
         dynload = root.endswith("/lib-dynload")
         found = _walk(root, leave=listed)
         (own if standard or dynload else others).extend(found)
-    return sorted(dict.fromkeys(own), key=lambda path: path != own[0]), sorted(set(others))
+    others += _programs_in(environment)
+    return sorted(dict.fromkeys(own), key=lambda path: path != own[0]), sorted(set(others).difference(own))
 
 
 def _walk(root: str, *, leave: set[str]) -> Iterator[str]:
@@ -75,8 +78,38 @@ def _walk(root: str, *, leave: set[str]) -> Iterator[str]:
             name for name in folders if name not in (*_SITES, "__pycache__") and f"{folder}/{name}" not in leave
         ]
         for name in files:
-            if _OBJECT.fullmatch(name):
+            if _OBJECT.fullmatch(name) or (_may_be_program(name) and _is_program(f"{folder}/{name}")):
                 yield os.path.realpath(f"{folder}/{name}")
+
+
+def _programs_in(environment: Environment) -> Iterator[str]:
+    """Give the compiled programs where packages put them to be found; an interpreter of the system has all of /usr."""
+    folder = f"{os.path.realpath(environment.prefix)}/bin"
+    if environment.prefix and folder.startswith(environment.folders()) and os.path.isdir(folder):  # noqa: PTH112
+        for name in sorted(os.listdir(folder)):  # noqa: PTH208
+            path = os.path.realpath(f"{folder}/{name}")
+            if path.startswith(f"{folder}/") and _is_program(path):
+                yield path
+
+
+def _may_be_program(name: str) -> bool:
+    return os.path.splitext(name)[1] not in _NO_PROGRAM  # noqa: PTH122
+
+
+def _is_program(path: str) -> bool:
+    """Tell whether a file may be executed and is compiled; most that may are scripts."""
+    try:
+        if not os.access(path, os.X_OK):
+            return False
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return os.read(handle, 4) == b"\x7fELF"
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def read_static(environment: Environment, *, environ: Mapping[str, str]) -> Static:

@@ -58,6 +58,7 @@ class System(Table, frozen=True, kw_only=True):
     architecture: str  # `x86_64`, `aarch64`
     locale: str  # what setlocale(LC_ALL, "") yields for LC_CTYPE, e.g. `C.UTF-8`
     encoding: str
+    locale_categories: dict[str, str] = {}  # those that have another locale, e.g. `LC_NUMERIC`
     timezone: str  # an IANA name where one can be told, else the abbreviation
     umask: str  # octal text, e.g. `022`
     limits: dict[str, str] = {}  # soft resource limits and those of control groups; what is unlimited is left out
@@ -100,7 +101,7 @@ class GpuLibrary(Table, frozen=True, kw_only=True):
     name: str  # `cudnn`, `cuda runtime`, `nccl`, `hip`, ...
     version: str  # as the copy itself tells, empty where it does not
     path: str  # in facts the real one; in a lock from the folder on sys.path that holds it, where one does
-    told_by: str  # `library`, `header`, `folder` of a toolkit, `nothing`
+    told_by: str  # `library`, `header`, `folder` or `version.json` of a toolkit, `nothing`
     loaded: bool | None = None
 
 
@@ -109,6 +110,7 @@ class Hardware(Table, frozen=True, kw_only=True):
 
     cpu: str
     cores: int  # usable by this process
+    affinity: str = ""  # which of them, as `0-3,8`, where it is bound to some
     memory: int  # bytes of physical memory
     instruction_sets: list[str] = []  # those that numeric libraries dispatch on, e.g. `avx2`, `avx512f`
     gpus: list[Gpu] = []

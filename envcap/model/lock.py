@@ -230,10 +230,11 @@ class OsPackage(Table, frozen=True, kw_only=True):
 
 
 class OsPackages(Table, frozen=True, kw_only=True):
-    """What is installed in the image, in the order in which it can be; `release` is that of host and base alike."""
+    """What is installed in the image, in the order in which it can be; `release` is the base's."""
 
     release: str  # `debian 12`
     packages: list[OsPackage] = []
+    locales: list[str] = []  # `de_DE.UTF-8`: compiled there, of the definitions in the package `locales`
 
 
 class WatchedFiles(Table, frozen=True, kw_only=True):

@@ -4,9 +4,10 @@ from envcap.model.struct import Table
 
 
 class NumericLibrary(Table, frozen=True, kw_only=True):
-    """A linear-algebra or thread library as numpy or torch had loaded it; "" and 0 where it does not tell."""
+    """A library for linear algebra or threads that a run, numpy or torch loads; "" and 0 where it does not tell."""
 
     name: str  # of its file, without a folder
+    path: str = ""  # from the folder on sys.path that holds it, where one does; older locks have none
     version: str = ""
     kernel: str = ""  # what it chose for this processor, such as `SkylakeX`
     threads: int = 0

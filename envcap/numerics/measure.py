@@ -1,6 +1,6 @@
 """Takes the fingerprint on this host or as a task in an image, and reads what came back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,12 +10,13 @@ from envcap.model.gap import Gap
 from envcap.model.image import Outcome, Task
 from envcap.model.numerics import NumericLibrary, Numerics
 from envcap.model.struct import Data
-from envcap.numerics.program import END, START
+from envcap.numerics.libraries import END, START, is_numeric
 from envcap.process import capture
 from envcap.redact import redact_text
 
 _PROGRAM = Path(__file__).with_name("program.py")
-_FILE = ".envcap-numerics.py"
+_PARTS = (_PROGRAM, Path(__file__).with_name("libraries.py"))
+_FOLDER = ".envcap-numerics"
 _SECONDS = 300.0  # importing torch from a cold disk takes its time
 _CONSEQUENCE = "a difference in results cannot be laid to kernels or instruction sets"
 
@@ -28,12 +29,15 @@ class _Document(Data, frozen=True, kw_only=True):
     problems: list[str]
 
 
-def measure_host(python: Path, *, env: Mapping[str, str], cwd: Path) -> tuple[Numerics, list[Gap]]:
+def measure_host(
+    python: Path, *, env: Mapping[str, str], cwd: Path, mapped: Iterable[str] = ()
+) -> tuple[Numerics, list[Gap]]:
     """Take the fingerprint with the libraries of `python`, and a Gap for each that failed.
 
-    Without numpy and torch there is nothing to compute with, which is a normal answer.
+    Without numpy and torch there is nothing to compute with, which is a normal answer. Of the files in `mapped`, which
+    the runs had loaded, those for linear algebra and threads are told too.
     """
-    command: list[str | Path] = [python, "-B", _PROGRAM]
+    command: list[str | Path] = [python, "-B", _PROGRAM, *filter(is_numeric, mapped)]
     try:
         done = capture(command, purpose="The numeric fingerprint", env=env, cwd=cwd, timeout=_SECONDS, check=False)
     except NotRunError as error:
@@ -43,9 +47,11 @@ def measure_host(python: Path, *, env: Mapping[str, str], cwd: Path) -> tuple[Nu
     return read_numerics(done.stdout.decode(errors="replace"))
 
 
-def numerics_task(*, gpus: list[str] | None) -> Task:
-    """Give the task that takes the fingerprint inside an image."""
-    return Task(command=["python", "-B", _FILE], files={_FILE: _PROGRAM.read_bytes()}, timeout=_SECONDS, gpus=gpus)
+def numerics_task(*, gpus: list[str] | None, mapped: Iterable[str] = ()) -> Task:
+    """Give the task that takes the fingerprint inside an image; `mapped` are what the runs in there had loaded."""
+    files = {f"{_FOLDER}/{part.name}": part.read_bytes() for part in _PARTS}
+    command = ["python", "-B", f"{_FOLDER}/{_PROGRAM.name}", *filter(is_numeric, mapped)]
+    return Task(command=command, files=files, timeout=_SECONDS, gpus=gpus)
 
 
 def read_outcome(outcome: Outcome) -> tuple[Numerics, list[Gap]]:

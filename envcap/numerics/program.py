@@ -3,12 +3,15 @@
 Each operation is small, fixed and made from exact inputs, so that its bits depend on the library, its kernels and the
 processor alone. Which of them change tells where a difference comes from: another BLAS kernel changes matrix products
 and nothing else, another instruction set changes `exp` and `log`.
+
+The arguments are paths of libraries that a run had loaded; `libraries.py`, laid beside this file, tells of them.
 """
 
 import hashlib
 import json
-import os
 import sys
+
+from libraries import END, START, list_libraries  # type: ignore[import-not-found, unused-ignore]  # the file beside this one
 
 TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
@@ -16,11 +19,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-START, END = "-----ENVCAP NUMERICS-----", "-----END ENVCAP NUMERICS-----"
 _SHOWN = 16  # digits of a digest
-_OPENBLAS = [
-    (prefix, suffix) for prefix in ("scipy_openblas", "openblas") for suffix in ("64_", "", "_64_")
-]  # how builds name their functions
 
 
 def main() -> None:
@@ -37,7 +36,7 @@ def main() -> None:
             describe(document)
         except Exception as error:  # noqa: BLE001  (a library that fails is an answer, and the other one counts)
             document["problems"].append(f"{describe.__name__[1:]}: {type(error).__name__}: {error}")
-    document["libraries"] = _loaded_libraries()
+    document["libraries"] = list_libraries(sys.argv[1:])
     sys.stdout.write(f"\n{START}\n{json.dumps(document, sort_keys=True)}\n{END}\n")
 
 
@@ -140,53 +139,6 @@ def _matmul_at(torch: "Any", square: "Any", precision: str) -> "Any":
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_SHOWN]
-
-
-def _loaded_libraries() -> "list[dict[str, object]]":
-    """Give the linear-algebra and thread libraries that this process has mapped, as they describe themselves."""
-    found = []  # type: list[dict[str, object]]
-    try:
-        with open("/proc/self/maps", "rb") as maps:
-            lines = maps.read().decode("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return found
-    paths = sorted({line[line.index("/") :] for line in lines if "/" in line and ".so" in line})
-    for path in paths:
-        name = os.path.basename(path)
-        if "openblas" in name:
-            found.append(_openblas(path, name))
-        elif name.startswith(("libmkl_rt", "libblis", "libgomp", "libomp", "libiomp", "libflexiblas")):
-            found.append({"name": name, "version": "", "kernel": "", "threads": _openmp_threads(path)})
-    return found
-
-
-def _openblas(path: str, name: str) -> "dict[str, object]":
-    import ctypes
-
-    library = ctypes.CDLL(path)
-    for prefix, suffix in _OPENBLAS:
-        get_config = getattr(library, f"{prefix}_get_config{suffix}", None)
-        if get_config is None:
-            continue
-        get_config.restype = ctypes.c_char_p
-        get_core = getattr(library, f"{prefix}_get_corename{suffix}")
-        get_core.restype = ctypes.c_char_p
-        threads = getattr(library, f"{prefix}_get_num_threads{suffix}")()
-        words = (get_config() or b"").decode("ascii", "replace").split()
-        return {
-            "name": name,
-            "version": " ".join(words[:2]),  # `OpenBLAS 0.3.31`
-            "kernel": (get_core() or b"").decode("ascii", "replace"),
-            "threads": int(threads),
-        }
-    return {"name": name, "version": "", "kernel": "", "threads": 0}
-
-
-def _openmp_threads(path: str) -> int:
-    import ctypes
-
-    function = getattr(ctypes.CDLL(path), "omp_get_max_threads", None)
-    return int(function()) if function is not None else 0
 
 
 if __name__ == "__main__":

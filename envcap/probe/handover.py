@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.facts import Distribution, Facts
 from envcap.model.gap import Gap
 from envcap.probe.target.frame import FORMAT, unframe
+from envcap.probe.target.gpu_libraries import library_of
 from envcap.process import capture
 from envcap.redact import redact_text
 
@@ -49,11 +50,14 @@ def pack() -> bytes:
     return entry.replace("SOURCES = {}", f"SOURCES = {sources!a}", 1).encode("ascii")
 
 
-def probe_host(python: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Facts:
+def probe_host(
+    python: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None, loaded: Sequence[str] = ()
+) -> Facts:
     """Describe the environment of an interpreter on this host.
 
     `env` (by default this process's) and `cwd` are those of the programs that will be run with it: PYTHONPATH and the
-    like are honoured. Raises NotRunError when `python` cannot be started, is too old or no Python, or crashes.
+    like are honoured. `loaded` are libraries of GPUs to look at beyond those that it finds. Raises NotRunError when
+    `python` cannot be started, is too old or no Python, or crashes.
     """
     # A relative path is meant from here, not from `cwd`; a bare name is looked up on the PATH.
     program_path = python if len(python.parts) == 1 else python.absolute()
@@ -62,7 +66,7 @@ def probe_host(python: Path, *, env: Mapping[str, str] | None = None, cwd: Path 
         program.write_bytes(pack())
         try:
             # -B because a description must not leave .pyc files behind.
-            done = capture([program_path, "-B", program], purpose=_PURPOSE, cwd=cwd, env=env, check=False)
+            done = capture([program_path, "-B", program, *loaded], purpose=_PURPOSE, cwd=cwd, env=env, check=False)
         except NotRunError as error:
             raise NotRunError(error.message, hint=_NAME_ANOTHER) from error
     # An exit handler of the environment's may fail after the document is complete.
@@ -71,6 +75,12 @@ def probe_host(python: Path, *, env: Mapping[str, str] | None = None, cwd: Path 
     said = done.stderr.decode(errors="replace").strip().splitlines()[-8:]
     detail = "".join(f"\n  {redact_text(line)}" for line in said)
     raise NotRunError(f"{_PURPOSE} failed: `{python}` ended with code {done.returncode}.{detail}", hint=_NAME_ANOTHER)
+
+
+def unlisted_libraries(facts: Facts, mapped: Iterable[str]) -> list[str]:
+    """Give the libraries of GPUs that a run had loaded from where the probe does not look by itself, sorted."""
+    listed = {copy.path for copy in facts.hardware.gpu_libraries}
+    return sorted(path for path in set(mapped) - listed if library_of(path) is not None)
 
 
 def decode(output: bytes, *, source: str = "python") -> Facts:

@@ -1,5 +1,7 @@
 """The probe as a task that an engine runs in an image, and Facts from how it ended."""
 
+from collections.abc import Sequence
+
 from envcap.errors import NotRunError
 from envcap.model.facts import Facts
 from envcap.model.image import Outcome, Task
@@ -9,9 +11,9 @@ _FILE = ".envcap-probe.pyz"
 _SECONDS = 120.0
 
 
-def probe_task(*, gpus: list[str] | None = None) -> Task:
+def probe_task(*, gpus: list[str] | None = None, loaded: Sequence[str] = ()) -> Task:
     """Give the task: the same program that described the live environment at freeze."""
-    return Task(command=["python", "-B", _FILE], files={_FILE: pack()}, timeout=_SECONDS, gpus=gpus)
+    return Task(command=["python", "-B", _FILE, *loaded], files={_FILE: pack()}, timeout=_SECONDS, gpus=gpus)
 
 
 def read_outcome(outcome: Outcome) -> Facts:

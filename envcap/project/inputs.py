@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
@@ -21,7 +21,7 @@ from envcap.project.manifest import MANIFEST, DataFile, dump_manifest, parse_man
 from envcap.project.mounts import link_gaps
 from envcap.store import Store
 
-_MOST_TEXT = 8 << 20  # bytes of a whole input: sorting lines takes fifty times as long as sha256 does
+_MOST_TEXT = 32 << 20  # bytes of an input whose lines are told apart: that takes fifty times as long as sha256 does
 _LONG = 256 << 20  # bytes whose reading takes long enough to be told
 _READERS = 4  # hashing releases the interpreter lock; cold reads gain from several readers
 
@@ -142,16 +142,17 @@ def _read_all(root: Path, paths: list[Path], *, path: str, known: KnownDigests |
     """Give the digests of all files of an input in their order; what is known and did not change is not read."""
     looked_at = time.time()
     now = [_look(file) for file in paths]
-    with_lines = sum(one[-1] for one in now if one) <= _MOST_TEXT
+    with_lines = _smallest(now)
     real = root.resolve()
-    held = known.recall(real, with_lines=with_lines) if known is not None else {}
+    kept = known.recall(real) if known is not None else {}
+    held = {one: there for one, there in kept.items() if there.with_lines == (one in with_lines)}
     unread = sum(one[-1] for one in now if one and one not in held)
     if unread >= _LONG:
         tell(Progress(kind="step", text=f"reading the data `{path}` ({unread / 1e9:.1f} GB)"))
 
     def read(file: Path, identity: Identity | None) -> Digests:
         there = held.get(identity) if identity is not None else None
-        return there or read_digests(file, with_lines=with_lines)
+        return there or read_digests(file, with_lines=identity in with_lines)
 
     found = []
     with ThreadPoolExecutor(_READERS) as readers:
@@ -159,7 +160,19 @@ def _read_all(root: Path, paths: list[Path], *, path: str, known: KnownDigests |
             found.append(one)
             yield one
     if known is not None and (unread or len(held) != len(found)):
-        known.remember(real, found, with_lines=with_lines, looked_at=looked_at)
+        known.remember(real, found, looked_at=looked_at)
+
+
+def _smallest(files: Iterable[Identity | None]) -> set[Identity]:
+    """Give the files of an input whose lines are told apart: from the smallest on, as many as do not take long."""
+    found: set[Identity] = set()
+    size = 0
+    for identity in sorted(filter(None, files), key=lambda one: one[-1]):
+        size += identity[-1]
+        if size > _MOST_TEXT:
+            break
+        found.add(identity)
+    return found
 
 
 def _look(path: Path) -> Identity | None:

@@ -19,11 +19,11 @@ from envcap.remembered import MOMENT, recall, remember
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
     format: int
     root: str
-    with_lines: bool
-    files: list[tuple[Identity, str, str | None, Keeper | None]]  # sha256, digest of lines, whose pointer
+    # sha256, whether lines were wanted, their digest, whose pointer
+    files: list[tuple[Identity, str, bool, str | None, Keeper | None]]
 
 
-_FORMAT = 1
+_FORMAT = 2
 _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
@@ -35,36 +35,48 @@ class KnownDigests:
         self._trusted = trusted
         self._moment = moment
 
-    def recall(self, root: Path, *, with_lines: bool) -> dict[Identity, Digests]:
-        """Give what is known of the files of an input, by their identity now; nothing where lines were not wanted."""
+    def recall(self, root: Path) -> dict[Identity, Digests]:
+        """Give what is known of the files of an input, by their identity now."""
         content = recall(self._file(root)) if self._trusted else None
         if content is None:
             return {}
         try:
             kept = _decoder.decode(content)
-            if (kept.format, kept.root, kept.with_lines) != (_FORMAT, _name(root), with_lines):
+            if (kept.format, kept.root) != (_FORMAT, _name(root)):
                 return {}
             found = [_digests(*one) for one in kept.files]
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return {}  # of another version of envcap
         return {one.identity: one for one in found}
 
-    def remember(self, root: Path, files: Iterable[Digests], *, with_lines: bool, looked_at: float) -> None:
+    def remember(self, root: Path, files: Iterable[Digests], *, looked_at: float) -> None:
         """Keep what the files of an input gave, whose reading began at `looked_at`, in seconds since the epoch.
 
         What was known of other files of it is forgotten.
         """
         latest = int((looked_at - self._moment) * 1e9)
-        settled = [(one.identity, one.sha256, one.lines, one.pointer) for one in files if _changed(one) < latest]
-        kept = _Kept(_FORMAT, _name(root), with_lines, settled)
+        settled = [
+            (one.identity, one.sha256, one.with_lines, one.lines, one.pointer)
+            for one in files
+            if _changed(one) < latest
+        ]
+        kept = _Kept(_FORMAT, _name(root), settled)
         remember(self._file(root), msgspec.msgpack.encode(kept))
 
     def _file(self, root: Path) -> str:
         return str(self._folder / hashlib.sha256(_name(root).encode()).hexdigest())
 
 
-def _digests(identity: Identity, sha256: str, lines: str | None, pointer: Keeper | None) -> Digests:
-    return Digests(identity=identity, size=identity[-1], sha256=sha256, lines=lines, pointer=pointer)
+def _digests(
+    identity: Identity,
+    sha256: str,
+    with_lines: bool,  # noqa: FBT001  (as the tuple has it)
+    lines: str | None,
+    pointer: Keeper | None,
+) -> Digests:
+    return Digests(
+        identity=identity, size=identity[-1], sha256=sha256, with_lines=with_lines, lines=lines, pointer=pointer
+    )
 
 
 def _changed(one: Digests) -> int:

@@ -1,6 +1,7 @@
 """The files of one data input, one by one: kept in the store so that a refusal can name what changed.
 
-One JSON array a line (`path`, size in bytes, sha256, digest of its sorted lines or null), sorted by the paths' bytes.
+One JSON array a line (`path`, size in bytes, sha256, sum of the digests of its lines or null), sorted by the bytes of
+the paths.
 """
 
 import json
@@ -18,7 +19,7 @@ MOST_NAMED = 5  # files of each kind in one message; of the rest the count is to
 class DataFile(Data, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
     """One file of an input: `path` below it, empty where the input is that file itself; `size` in bytes.
 
-    `lines` is the sha256 of its lines in sorted order, None where the file is no text or the input is large.
+    `lines` is the sum of the sha256 of its lines, None where it is no text or not among the smallest of a large input.
     """
 
     path: str

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from envcap.cuda import stack_of
 from envcap.errors import NotRunError, RefusedError
+from envcap.locales import definition_of, folder_of, locale_variables
 from envcap.model.image import Context, ContextFile, Target
 from envcap.model.layout import CODE_ARCHIVE, EPOCH, HOME, LOCK_LABEL, OS_PACKAGES, OWNER, TARGET_LABEL, TOOLKIT
 from envcap.model.lock import Base, Lock, OsPackage
@@ -49,7 +50,7 @@ def render(
     enter a Dockerfile.
     """
     tag = default_tag(lock, lock_sha256=lock_sha256, target=target)
-    environment = image_environment(lock)
+    environment = image_environment(lock, apart=needs_base)
     code = [ContextFile(path=CODE_ARCHIVE, sha256=lock.code.archive)] if target == "eval" else []
     if needs_base:
         values = dockerfile_values(lock, tag=tag, lock_sha256=lock_sha256, target=target)
@@ -85,11 +86,15 @@ def moment_of(lock: Lock) -> datetime:
     raise RefusedError(f"The lock says that it was made at `{lock.created_at}`, which is no time.")
 
 
-def image_environment(lock: Lock) -> dict[str, str]:
-    """Give the variables that the evaluation is started with, sorted: the recorded ones, and a plain surrounding."""
+def image_environment(lock: Lock, *, apart: bool = True) -> dict[str, str]:
+    """Give the variables that the evaluation is started with, sorted: the recorded ones, and a plain surrounding.
+
+    Without an image (not `apart`) the locales are those of the machine that it runs on.
+    """
+    compiled = [] if lock.os_packages is None else lock.os_packages.locales
     surrounding = {
         "HOME": HOME,
-        "LANG": "C.UTF-8",
+        **locale_variables(lock.system, compiled if apart else None),
         "USER": USER,  # so that getpass.getuser works for another user id too, which has no entry
         **({"CONDA_PREFIX": lock.conda_prefix.path} if lock.conda_prefix else {"VIRTUAL_ENV": ENVIRONMENT}),
     }
@@ -105,12 +110,18 @@ def image_environment(lock: Lock) -> dict[str, str]:
 def _os_package_files(lock: Lock) -> list[ContextFile]:
     """Give the packages, named in the order in which they are installed, and the lists that they are checked by."""
     packages = [] if lock.os_packages is None else lock.os_packages.packages
-    if not packages and lock.toolkit is None:
+    if not has_os_layer(lock):
         return []
     names = [f"{number:03}-{package.file}" for number, package in enumerate(packages)]
     sums = "".join(f"{package.sha256}  {name}\n" for package, name in zip(packages, names, strict=True))
-    told = {"epoch": EPOCH, "has_os_packages": bool(packages), "toolkit": lock.toolkit is not None}
-    texts = {"install.sh": fill("install.sh.j2", told)}
+    locales = locale_lists(lock)
+    told = {
+        "epoch": EPOCH,
+        "has_os_packages": bool(packages),
+        "has_locales": bool(locales),
+        "toolkit": lock.toolkit is not None,
+    }
+    texts = {"install.sh": fill("install.sh.j2", told), **locales}
     if packages:
         texts |= {"SHA256SUMS": sums, **os_package_lists(packages)}
     return [
@@ -138,6 +149,18 @@ def os_package_lists(packages: Sequence[OsPackage]) -> dict[str, str]:
     return {"VERSIONS": "".join(versions), "NAMES": asked}
 
 
+def locale_lists(lock: Lock) -> dict[str, str]:
+    """Give the list of the locales to compile, by file name: of each its definition and folder. Empty without any."""
+    locales = [] if lock.os_packages is None else lock.os_packages.locales
+    return {"LOCALES": "".join(f"{definition_of(name)} {folder_of(name)}\n" for name in locales)} if locales else {}
+
+
+def has_os_layer(lock: Lock) -> bool:
+    """Tell whether something of the operating system comes on top of the base."""
+    found = lock.os_packages is not None and (lock.os_packages.packages or lock.os_packages.locales)
+    return bool(found) or lock.toolkit is not None
+
+
 def _wheels(lock: Lock) -> list[ContextFile]:
     return [ContextFile(path=f"wheels/{package.wheel.name}", sha256=package.wheel.sha256) for package in lock.packages]
 
@@ -152,6 +175,7 @@ def dockerfile_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target)
         "tag": tag,
         "base": base_reference(lock),
         "has_os_packages": bool(lock.os_packages and lock.os_packages.packages),
+        "has_os_layer": has_os_layer(lock),
         "toolkit": pinned_reference(lock.toolkit.image) if lock.toolkit is not None else None,
         "conda": conda_values(lock) if lock.conda_prefix is not None else None,
         "prepare": _python("; ".join([MAKE_USER, *([] if lock.conda_prefix is not None else [MAKE_ENVIRONMENT])])),

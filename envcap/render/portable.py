@@ -5,7 +5,15 @@ from envcap.model.image import Context, ContextFile, Target
 from envcap.model.layout import CODE_ARCHIVE, OS_PACKAGES
 from envcap.model.lock import Lock
 from envcap.render.brought import brought_along, removal_of
-from envcap.render.context import default_tag, dockerfile_values, image_environment, moment_of, os_package_lists
+from envcap.render.context import (
+    default_tag,
+    dockerfile_values,
+    has_os_layer,
+    image_environment,
+    locale_lists,
+    moment_of,
+    os_package_lists,
+)
 from envcap.render.furnishing import image_archive
 from envcap.render.templates import fill
 
@@ -80,10 +88,13 @@ def _wheels(lock: Lock) -> list[ContextFile]:
 
 def _os_package_files(lock: Lock) -> list[ContextFile]:
     packages = [] if lock.os_packages is None else lock.os_packages.packages
-    if not packages:
+    if not has_os_layer(lock):
         return []
-    script = fill("install_from_archive.sh.j2", {})
-    texts = {"install.sh": script, **os_package_lists(packages), "DATE": f"{_snapshot_date(lock)}\n"}
+    locales = locale_lists(lock)
+    told = {"has_os_packages": bool(packages), "has_locales": bool(locales)}
+    texts = {"install.sh": fill("install_from_archive.sh.j2", told), **locales}
+    if packages:
+        texts |= {**os_package_lists(packages), "DATE": f"{_snapshot_date(lock)}\n"}
     return [ContextFile(path=f"{OS_PACKAGES}/{name}", content=text.encode()) for name, text in texts.items()]
 
 

@@ -36,6 +36,8 @@ def around_lines(lock: Lock) -> dict[str, str]:
     if lock.os_packages is not None and lock.os_packages.packages:
         names = ", ".join(package.name for package in lock.os_packages.packages)
         lines["os-packages"] = f"{len(lock.os_packages.packages)} to install on the base: {names}"
+    if lock.os_packages is not None and lock.os_packages.locales:
+        lines["locales"] = f"to compile in the image: {', '.join(lock.os_packages.locales)}"
     return lines
 
 
@@ -56,6 +58,8 @@ def around_tables(lock: Lock) -> list[str]:
     facts = [(f"{area} {subject}", value) for area, subjects in machine.items() for subject, value in subjects.items()]
     facts += [(f"limit {name}", value) for name, value in lock.system.limits.items()]
     facts += [(f"variable {name}", value) for name, value in lock.system.environment.items()]
+    numerics = {"numpy features": " ".join(lock.numerics.features), **lock.numerics.settings}
+    facts += [(f"numerics {name}", value) for name, value in numerics.items() if value]
     facts += [(f"floor {name}", version) for name, version in asdict(lock.floor).items() if version]
     lines = ["", *table_lines(("fact", "value"), facts)]
     rows = [(item.name, "started", _owner(item), "") for item in lock.executables]
@@ -66,6 +70,12 @@ def around_tables(lock: Lock) -> list[str]:
     ]
     if rows:
         lines += ["", *table_lines(("library or program", "seen", "OS package", "needed by"), rows)]
+    computing = [
+        (one.name, one.version or "unknown", one.kernel, str(one.threads or ""), one.path)
+        for one in lock.numerics.libraries
+    ]
+    if computing:
+        lines += ["", *table_lines(("BLAS or OpenMP library", "version", "kernel", "threads", "where"), computing)]
     copies = [
         (copy.name, copy.version or "unknown", "loaded" if copy.loaded else "", copy.path)
         for copy in lock.hardware.gpu_libraries

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from envcap.locales import COMPILED
 from envcap.model.lock import Executable, Library, Lock, OsPackage, Toolkit
 from envcap.trust.forms import ADDRESS, DIGEST, complaints_about_forms, complaints_about_lines, show
 
@@ -12,6 +13,8 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~^_-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _DEB_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _FILE = re.compile(r"[a-z0-9][a-z0-9+.-]+_[A-Za-z0-9.+~%-]+_[a-z0-9-]+\.deb")
+_LOCALE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]*|")  # the C library takes one with a slash for a file
+_CATEGORY = re.compile(r"LC_(COLLATE|CTYPE|MESSAGES|MONETARY|NUMERIC|TIME)")  # they become variables
 _FLOOR = re.compile(r"[0-9]+(\.[0-9]+)*")
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+")
 _KINDS = ("environment", "system", "project", "data")
@@ -22,6 +25,9 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
     """Tell what envcap would not have written."""
     for value in (lock.floor.glibc, lock.floor.glibcxx, lock.floor.cxxabi):
         yield from complaints_about_forms("the floor", [(_FLOOR, value, "version")])
+    names = [("LC_CTYPE", lock.system.locale), *lock.system.locale_categories.items()]
+    yield from complaints_about_forms("the system", [(_LOCALE, name, "locale") for _, name in names])
+    yield from complaints_about_forms("the system", [(_CATEGORY, name, "category") for name, _ in names])
     yield from complaints_about_lines("it: one of its runs", _inner_texts(lock))
     for kind, count in lock.watched.read.items():
         if kind not in _KINDS or count < 0:
@@ -40,6 +46,8 @@ def complaints_about_machine(lock: Lock) -> Iterator[str]:
     if lock.os_packages is not None:
         yield from complaints_about_lines("the release", [lock.os_packages.release])
         yield from _complaints_about_os_packages(lock.os_packages.packages)
+        locales = [(COMPILED, name, "locale") for name in lock.os_packages.locales]
+        yield from complaints_about_forms("the image", locales)
     if lock.toolkit is not None:
         yield from _complaints_about_toolkit(lock.toolkit, platform=lock.base.platform)
 

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from envcap.evaluate.environment import recordable, with_interpreter_first
+from envcap.evaluate.environment import locale_gaps, recordable, with_interpreter_first
 from envcap.evaluate.observe import inner_settings
+from envcap.model.lock import Lock
 
 CANARY = "c4n4ry"
 UUID = "8932f937-d72c-4106-c12f-20bd9faed9f6"
@@ -135,3 +137,13 @@ def test_the_frozen_interpreter_comes_first() -> None:
 
 def test_without_a_path_there_is_still_one() -> None:
     assert with_interpreter_first({}, programs=Path("/env/bin"), prefix=None)["PATH"] == f"/env/bin:{os.defpath}"
+
+
+def test_only_locales_that_the_image_lacks_are_gaps(sample_lock: Lock) -> None:
+    several = {"LC_COLLATE": "sv_SE.utf8", "LC_NUMERIC": "C", "LC_TIME": "de_CH.ISO-8859-1"}
+    system = replace(sample_lock.system, locale="de_DE.UTF-8", locale_categories=several)
+    found = {gap.subject: gap.reason for gap in locale_gaps(system, ["de_DE.UTF-8"])}
+    assert found.keys() == {"sv_SE.utf8", "de_CH.ISO-8859-1"}
+    assert "no package" in found["sv_SE.utf8"]
+    assert "only locales in UTF-8" in found["de_CH.ISO-8859-1"]
+    assert locale_gaps(replace(system, locale="POSIX", locale_categories={"LC_TIME": "C.utf8"}), ()) == []

@@ -45,7 +45,8 @@ ADD ["image.tar", "/"]
 ADD ["code.tar", "/"]
 ENV PATH="/opt/env/bin:$PATH" \
     HOME="/home/envcap" \
-    LANG="C.UTF-8" \
+    LANG="de_DE.UTF-8" \
+    LC_NUMERIC="C" \
     OMP_NUM_THREADS="4" \
     PYTHONHASHSEED="0" \
     RUN_LABEL="a \"quoted\" \$HOME \\ value" \

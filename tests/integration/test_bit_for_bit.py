@@ -111,8 +111,11 @@ def times_in_layers(image: Any) -> set[int]:
 def test_one_lock_one_image(shelved: Envcap, tmp_path: Path) -> None:
     """The same digest with BuildKit, and the same layers with the classic builder and without envcap.
 
-    So it is for an image to serve, whose working directory no archive of code brings.
+    So it is for an image to serve, whose working directory no archive of code brings. A locale is compiled while each
+    is built, of a package whose script runs.
     """
+    frozen = shelved.ok("freeze", "--json", env={"LANG": "de_DE.UTF-8", "LC_ALL": ""}).document["frozen"]
+    assert frozen["os_packages"]["locales"] == ["de_DE.UTF-8"]
     first, second = f"{NAME}:first", f"{NAME}:second"
     built = shelved.ok("build", "--engine", "docker", "--no-cache", "--tag", first, "--json").document["image"]
     assert (built["promise"], built["builder"].split()[0]) == ("bit for bit", "BuildKit")

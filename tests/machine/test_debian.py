@@ -207,10 +207,3 @@ def test_what_apt_tells_of_several_packages() -> None:
         "libjq1:\n  Installed: (none)\n  Candidate: 1.6-3\n  Version table:\n"
     )
     assert read_candidates(policy) == {"jq": "1.6-3", "libjq1": "1.6-3"}
-
-
-def test_the_answer_of_rpm() -> None:
-    assert read_answer("glibc\t2.34-100.el9\tx86_64\n") == Installed(
-        name="glibc", version="2.34-100.el9", architecture="x86_64"
-    )
-    assert read_answer("file /x is not owned by any package\n") is None

@@ -1,6 +1,7 @@
 """From what was linked and seen to libraries, programs and the packages that an image needs."""
 
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -68,6 +69,21 @@ def test_a_program_brings_its_libraries_and_is_loaded_with_them() -> None:
     assert {item.seen for item in libraries} == {"both"}
     assert all(item.needed_by == ["ls"] for item in libraries)
     assert any(item.path.endswith("libc.so.6") for item in libraries)
+
+
+def test_what_a_program_of_the_environment_links_to_was_loaded(tmp_path: Path) -> None:
+    prefix = tmp_path.resolve()
+    (prefix / "bin").mkdir()
+    for name in ("tool", "python"):
+        shutil.copy2("/bin/ls", prefix / "bin" / name)
+    own = Environment(executable=f"{prefix}/bin/python", prefix=str(prefix), base_prefix="/usr", paths=[])
+    for name, seen in (("tool", {"both"}), ("python", set())):  # the hook itself tells what the interpreter has mapped
+        observed = Observed(started=[f"{prefix}/bin/{name}"])
+        found = Needs(own, [], observed, env={}, project="/srv/project")
+        assert list_executables(found, owner={}, installed={}) == []  # it comes with the environment
+        libraries = list_libraries(found, owner={}, installed={}, sonames={})
+        assert {item.seen for item in libraries} == seen
+        assert all(item.needed_by == ["tool"] for item in libraries)
 
 
 def test_the_drivers_own_and_the_drivers_tools_are_never_installed() -> None:

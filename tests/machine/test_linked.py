@@ -33,6 +33,36 @@ def from_packages(found: Environment, environ: dict[str, str] | None = None) -> 
     return {item.name: item.path for item in static.libraries if not item.interpreter_only}
 
 
+def test_programs_of_packages_count_as_their_modules_do(tmp_path: Path) -> None:
+    """In a folder of the package, and in the environment's own; scripts, links and data beside them do not."""
+    found = environment(tmp_path)
+    outside = tmp_path / "outside"
+    names = ("inner", "outer", "closed")
+    for name in names:
+        compile_library(outside / f"lib{name}.so.1", f"-Wl,-soname,lib{name}.so.1")
+        (outside / f"lib{name}.so").symlink_to(f"lib{name}.so.1")
+    site = tmp_path / "env" / "site-packages" / "package"
+    places = {"inner": site / "tool-linux-v7.0.2", "outer": tmp_path / "env" / "bin" / "outer", "closed": site / "data"}
+    source = tmp_path / "main.c"
+    source.write_text("int main(void) { return 0; }\n")
+    for name, place in places.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        links = [f"-L{outside}", "-Wl,--no-as-needed", f"-l{name}", f"-Wl,-rpath,{outside}"]
+        subprocess.run(["cc", "-o", place, source, *links], check=True)
+    places["closed"].chmod(0o644)
+    script = tmp_path / "env" / "bin" / "script"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    _, others = objects_of(found)
+    assert others == sorted(os.path.realpath(places[name]) for name in ("inner", "outer"))
+    linked = from_packages(found)
+    assert linked.keys() >= {"libinner.so.1", "libouter.so.1", "libc.so.6"}
+    assert "libclosed.so.1" not in linked
+    of_system = Environment(executable="/usr/bin/python3", prefix="/usr", base_prefix="/usr", paths=[str(site.parent)])
+    assert objects_of(of_system)[1] == [os.path.realpath(places["inner"])]
+
+
 @pytest.mark.parametrize("tags", ["--enable-new-dtags", "--disable-new-dtags"])
 def test_origin_leads_to_the_library_beside(tags: str, tmp_path: Path) -> None:
     found = environment(tmp_path)

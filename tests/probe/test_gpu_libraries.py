@@ -1,5 +1,6 @@
 """Copies of CUDA's and ROCm's libraries: made by a C compiler where the real ones are too large, real where not."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from envcap.machine.gpu_libraries import with_loaded
+from envcap.probe.handover import probe_host, unlisted_libraries
 from envcap.probe.target.amd import describe_amd_gpus, target_name
-from envcap.probe.target.gpu_libraries import _version_of_toolkit, list_gpu_libraries, version_of
+from envcap.probe.target.gpu_libraries import _version_of_toolkit, list_gpu_libraries, version_in_json, version_of
 
 CUDNN = "unsigned long cudnnGetVersion(void) { return 92600; }"
 NCCL = "int ncclGetVersion(int *version) { *version = 23007; return 0; }"
@@ -32,7 +35,7 @@ def test_each_copy_says_its_version_and_where_none_does_its_header(tmp_path: Pat
     (site / "nvidia/nccl/include").mkdir()
     header = "/* x */\n#define NCCL_MAJOR 2\n#define NCCL_MINOR 30\n#define NCCL_PATCH 7\n"
     (site / "nvidia/nccl/include/nccl.h").write_text(header)
-    found = [copy for copy in list_gpu_libraries([str(site)]) if str(copy["path"]).startswith(str(tmp_path))]
+    found = [copy for copy in list_gpu_libraries([str(site)], []) if str(copy["path"]).startswith(str(tmp_path))]
     told = {str(Path(str(copy["path"])).relative_to(site)): (copy["version"], copy["told-by"]) for copy in found}
     assert told == {
         "nvidia/cublas/lib/libcublasLt.so.12": ("", "nothing"),
@@ -43,13 +46,56 @@ def test_each_copy_says_its_version_and_where_none_does_its_header(tmp_path: Pat
     }
 
 
+def test_a_copy_that_a_run_had_loaded_is_told_wherever_it_is(tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    compile_library(site / "nvidia/cudnn/lib/libcudnn.so.9", CUDNN)
+    compile_library(site / "recogniser.libs/libcudnn-9a8b.so.8", "unsigned long cudnnGetVersion(void) { return 8902; }")
+    compile_library(site / "recogniser.libs/libother.so", CUDNN)
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    mapped = [str(path) for path in site.rglob("*.so*")]
+    before = probe_host(Path(sys.executable), env=env)
+    unlisted = unlisted_libraries(before, mapped)
+    assert unlisted == [str(site / "recogniser.libs/libcudnn-9a8b.so.8")]
+    facts = probe_host(Path(sys.executable), env=env, loaded=unlisted)
+    assert unlisted_libraries(facts, mapped) == []
+    loaded = with_loaded(facts, unlisted, watched=True).gpu_libraries
+    assert {copy.path: (copy.version, copy.told_by, copy.loaded) for copy in loaded if "cudnn" in copy.path} == {
+        "nvidia/cudnn/lib/libcudnn.so.9": ("9.26.0", "library", False),
+        "recogniser.libs/libcudnn-9a8b.so.8": ("8.9.2", "library", True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "version"),
+    [
+        ('{"cuda": {"version": "12.8.1"}, "libcublas": {"name": "CUDA cuBLAS", "version": "12.8.4.1"}}', "12.8.4"),
+        ('{"cuda": {"version": "12.8.1"}}', ""),
+        ('{"libcublas": {"version": "12.x"}}', ""),
+        ('{"libcublas": {"version": 12}}', ""),
+        ('{"libcublas": "12.8.4.1"}', ""),
+        ("[]", ""),
+        ("{", ""),
+    ],
+)
+def test_a_toolkit_tells_of_libraries_that_do_not_themselves(content: str, version: str, tmp_path: Path) -> None:
+    file = tmp_path / "cuda" / "targets" / "x86_64-linux" / "lib" / "libcublasLt.so.12.8.4.1"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no library")
+    (tmp_path / "cuda" / "version.json").write_text(content)
+    told = [copy for copy in list_gpu_libraries([], [str(file)]) if copy["path"] == str(file)]
+    assert [(copy["version"], copy["told-by"]) for copy in told] == [
+        (version, "version.json" if version else "nothing")
+    ]
+    assert version_in_json("cudnn", str(file)) == ""
+
+
 @pytest.mark.network
 def test_the_real_cuda_runtime_answers_without_a_gpu(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path)]
     subprocess.run([*pip, "nvidia-cuda-runtime-cu12==12.8.90"], check=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "site")
-    found = [copy for copy in list_gpu_libraries([str(tmp_path / "site")]) if str(tmp_path) in str(copy["path"])]
+    found = [copy for copy in list_gpu_libraries([str(tmp_path / "site")], []) if str(tmp_path) in str(copy["path"])]
     assert [(copy["name"], copy["version"], copy["told-by"]) for copy in found] == [("cuda runtime", "12.8", "library")]
 
 

@@ -54,6 +54,29 @@ def test_an_h100_in_slices_under_every_python(interpreter: Path, nvml: Path) -> 
     assert b"canary" not in msgspec.json.encode(facts)  # an identifier names one machine
 
 
+def test_a_card_for_consumers_has_neither_ecc_nor_slices(nvml: Path) -> None:
+    facts = _probe(Path(sys.executable), nvml, FAKE_CONSUMER=1)
+    assert facts.hardware.gpus == [
+        Gpu(
+            name="NVIDIA GeForce RTX 4090",
+            memory=25757220864,
+            compute_capability="8.9",
+            mig=False,
+            ecc=None,
+            uuid_digest=hashlib.sha256(b"GPU-0001-canary").hexdigest()[:12],
+            multiprocessors=128,
+            compute_mode="default",
+            power_limit=450,
+            graphics_clock=3105,
+            memory_clock=10501,
+            pcie_generation=4,
+            pcie_width=16,
+            vbios="96.00.74.00.01",
+        )
+    ]
+    assert _gaps(facts) == []
+
+
 @pytest.mark.parametrize(
     ("setting", "visible"),
     [

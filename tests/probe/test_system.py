@@ -2,14 +2,15 @@
 
 import os
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from envcap.probe.handover import probe_host
+from envcap.probe.handover import decode, pack, probe_host
 from envcap.probe.target.gaps import Gaps
-from envcap.probe.target.hardware import describe_hardware, parse_cpuinfo, parse_meminfo
+from envcap.probe.target.hardware import describe_hardware, numbers_as_ranges, parse_cpuinfo, parse_meminfo
 from envcap.probe.target.libc import describe_libc, parse_musl
 from envcap.probe.target.limits import describe_limits, parse_cgroup, parse_cpu_max
 from envcap.probe.target.system import describe_system, parse_os_release, zone_of_link, zone_of_variable
@@ -109,6 +110,25 @@ def test_processors() -> None:
         ["asimd", "asimdhp", "bf16", "fphp", "i8mm", "sve"],
     )
     assert parse_cpuinfo("") == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [(set(), ""), ({3}, "3"), ({0, 1, 2, 8}, "0-2,8"), ({1, 3, 4}, "1,3-4"), ({9, 10, 11}, "9-11")]
+)
+def test_processors_as_the_kernel_writes_them(numbers: set[int], text: str) -> None:
+    assert numbers_as_ranges(numbers) == text
+
+
+def test_a_process_that_is_bound_to_some_processors_says_to_which() -> None:
+    """On a machine with one processor there is nothing to be bound to."""
+    usable = os.sched_getaffinity(0)
+    first = min(usable)
+    taskset = f"import os, sys; os.sched_setaffinity(0, {{{first}}}); os.execv(sys.executable, sys.argv)"
+    words = [sys.executable, "-c", taskset, "-B", "-"]
+    done = subprocess.run(words, input=pack(), capture_output=True, check=True)
+    hardware = decode(done.stdout).hardware
+    assert hardware.cores == 1
+    assert hardware.affinity == (str(first) if (os.cpu_count() or 1) > 1 else "")
 
 
 def test_memory() -> None:

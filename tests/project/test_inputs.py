@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from envcap.errors import NotRunError, WrongUsageError
 from envcap.model.lock import DataInput
+from envcap.project.digests import Lines
 from envcap.project.inputs import MeasuredData, changed_data, measure_data
 from envcap.project.manifest import DataFile, dump_manifest, parse_manifest, tell_changes
 from envcap.store import Store
@@ -225,8 +226,28 @@ def test_a_manifest_says_the_same_in_any_order(names: list[bytes], order: random
     assert tell_changes(files, shuffled) == []
 
 
-def test_lines_of_a_large_input_are_not_sorted(tmp_path: Path) -> None:
-    table = fill(tmp_path, {"table.csv": "x\ny\n" + "z" * (8 << 20)}) / "table.csv"
-    frozen = measured(tmp_path, "table.csv").inputs
-    table.write_text("y\nx\n" + "z" * (8 << 20), encoding="utf-8")
-    assert changes_of(tmp_path, frozen).endswith("; changed: `the file itself`")
+def test_of_a_large_input_the_smallest_files_are_told_by_their_lines(tmp_path: Path) -> None:
+    data = fill(tmp_path / "data", {"small.csv": "x\ny\n", "large.csv": "x\ny\n" + "z" * (32 << 20)})
+    frozen = measured(tmp_path, "data").inputs
+    for path in data.iterdir():
+        path.write_text("y\nx\n" + path.read_text(encoding="utf-8")[4:], encoding="utf-8")
+    assert changes_of(tmp_path, frozen).endswith("; changed: `large.csv`; only in the order of lines: `small.csv`")
+
+
+@given(
+    st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"").replace(b"\0", b"")), max_size=30),
+    st.data(),
+)
+def test_lines_have_the_same_digest_in_any_order_and_in_any_pieces(lines: list[bytes], draw: st.DataObject) -> None:
+    def digest(content: bytes) -> str | None:
+        found = Lines()
+        size = draw.draw(st.integers(1, 40))
+        for start in range(0, len(content), size):
+            found.update(content[start : start + size])
+        return found.digest()
+
+    content = b"\n".join(lines)
+    assert digest(b"\n".join(draw.draw(st.permutations(lines)))) == digest(content)
+    assert digest(content + b"\n") != digest(content)
+    assert digest(b"\n".join([*lines, b"one more"])) != digest(content)
+    assert digest(content + b"\0") is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from envcap.errors import NotRunError, RefusedError
 from envcap.model.image import Context
-from envcap.model.lock import Lock, Package, Toolkit
+from envcap.model.lock import Lock, OsPackages, Package, Toolkit
 from envcap.render.context import default_tag, image_environment, render
 from envcap.render.quoting import check_variable_name, exec_form, quote_value
 
@@ -168,6 +168,7 @@ def test_the_parts_of_the_context(sample_lock: Lock) -> None:
         ("layers/01-small-00.tar", None),
         ("layers/02-own.tar", None),
         ("os-packages/install.sh", None),
+        ("os-packages/LOCALES", None),
         ("os-packages/SHA256SUMS", None),
         ("os-packages/VERSIONS", None),
         ("os-packages/NAMES", None),
@@ -192,6 +193,28 @@ def test_without_os_packages_nothing_is_installed(sample_lock: Lock) -> None:
     assert not [file for file in rendered(plain).files if file.path.startswith("os-packages/")]
     bare = render(sample_lock, lock_sha256=LOCK_SHA256, needs_base=False)
     assert not [file for file in bare.files if file.path.startswith("os-packages/")]
+
+
+def test_locales_are_compiled_where_a_package_has_their_definitions(sample_lock: Lock) -> None:
+    several = {"LC_TIME": "ca_ES.utf8@valencia", "LC_COLLATE": "de_CH.ISO-8859-1"}
+    system = replace(sample_lock.system, locale="de_DE.utf8", locale_categories=several)
+    added = OsPackages(release="debian 12", locales=["ca_ES.UTF-8@valencia", "de_DE.UTF-8"])
+    lock = replace(sample_lock, system=system, os_packages=added)
+    texts = {file.path: (file.content or b"").decode() for file in rendered(lock).files if file.path != "image.tar"}
+    assert texts["os-packages/LOCALES"] == "ca_ES@valencia ca_ES.utf8@valencia\nde_DE de_DE.utf8\n"
+    assert "localedef" in texts["os-packages/install.sh"]
+    assert "dpkg" not in texts["os-packages/install.sh"]  # the base has the definitions
+    assert "AS system" in texts["Dockerfile"]
+
+    def told(lock: Lock, *, apart: bool) -> dict[str, str]:
+        variables = image_environment(lock, apart=apart).items()
+        return {name: value for name, value in variables if name.startswith(("LANG", "LC_"))}
+
+    there = {"LANG": "de_DE.utf8", "LC_TIME": several["LC_TIME"]}
+    assert told(lock, apart=True) == {**there, "LC_COLLATE": "C.UTF-8"}
+    assert told(lock, apart=False) == {**there, "LC_COLLATE": "de_CH.ISO-8859-1"}  # this machine may have it
+    without = {"LANG": "C.UTF-8", "LC_COLLATE": "C.UTF-8", "LC_TIME": "C.UTF-8"}
+    assert told(replace(lock, os_packages=None), apart=True) == without
 
 
 def test_cuda_of_the_system_comes_from_nvidias_image(
@@ -267,7 +290,8 @@ def test_the_environment_of_the_evaluation(sample_lock: Lock) -> None:
     environment = image_environment(sample_lock)
     assert environment == {
         "HOME": "/home/envcap",
-        "LANG": "C.UTF-8",
+        "LANG": "de_DE.UTF-8",
+        "LC_NUMERIC": "C",
         "OMP_NUM_THREADS": "4",
         "PYTHONHASHSEED": "0",
         "RUN_LABEL": 'a "quoted" $HOME \\ value',

@@ -62,9 +62,23 @@ def test_a_program_a_floor_or_a_release_that_envcap_would_not_write(sample_lock:
         replace(sample_lock, executables=[replace(sample_lock.executables[0], path="/usr/bin/\n")]),
         replace(sample_lock, floor=Floor(glibc="2.x")),
         replace(sample_lock, os_packages=replace(sample_lock.os_packages, release="debian\n12")),
+        *(
+            replace(sample_lock, os_packages=replace(sample_lock.os_packages, locales=[name]))
+            for name in ("de_DE", "../de_DE.UTF-8", "de_DE.UTF-8 x", "$(id).UTF-8", "-i.UTF-8", "de_DE.UTF-8\n")
+        ),
     ):
         with pytest.raises(RefusedError):
             lockfile.dump(lock)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"locale": "/tmp/evil"}, {"locale": "a b"}, {"locale_categories": {"LC_TIME": "../x"}},
+     {"locale_categories": {"LD_PRELOAD": "x.so"}}, {"locale_categories": {"LC_ALL": "C"}}],
+)  # fmt: skip
+def test_a_locale_that_envcap_would_not_write(changes: dict[str, Any], sample_lock: Lock) -> None:
+    with pytest.raises(RefusedError):
+        lockfile.dump(replace(sample_lock, system=replace(sample_lock.system, **changes)))
 
 
 def test_a_toolkit_is_written_and_read(sample_lock: Lock, toolkit: Toolkit) -> None:

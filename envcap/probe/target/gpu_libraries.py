@@ -7,6 +7,7 @@ because some start threads or end badly without a GPU; where it gives no answer,
 import os
 import sys
 
+from .document import from_json
 from .files import text_or_none
 
 TYPE_CHECKING = False  # as in `typing`, which is dear to import
@@ -28,9 +29,12 @@ _HEADERS = {
     "cudnn": ("cudnn_version.h", ("CUDNN_MAJOR", "CUDNN_MINOR", "CUDNN_PATCHLEVEL")),
     "nccl": ("nccl.h", ("NCCL_MAJOR", "NCCL_MINOR", "NCCL_PATCH")),
 }
+# The component of a toolkit's version.json, and how many numbers of it the library itself would tell.
+_COMPONENTS = {"cuda runtime": ("cuda_cudart", 2), "cublas": ("libcublas", 3), "nvrtc": ("cuda_nvrtc", 2)}
 _SYSTEM = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/lib")
 _TOOLKITS = ("/usr/local", "/opt")  # /usr/local/cuda-12.8/lib64, /opt/rocm-6.2.0/lib
 _SECONDS = 20
+_MOST_FOLDERS = 4  # /usr/local/cuda-12.8/targets/x86_64-linux/lib/libcudart.so.12.8.90
 # Answers on standard output; the library may print whatever it likes before.
 _ASK = """
 import ctypes, sys
@@ -49,19 +53,27 @@ sys.stdout.write("\\nversion " + " ".join(str(number) for number in numbers) + "
 """
 
 
-def list_gpu_libraries(paths: "list[str]") -> "list[dict[str, object]]":
+def list_gpu_libraries(paths: "list[str]", loaded: "list[str]") -> "list[dict[str, object]]":
     """Give the tables that `envcap.model.facts.GpuLibrary` describes, by the real path of each copy, sorted.
 
-    `paths` is sys.path.
+    `paths` is sys.path. `loaded` are files that a run had mapped, wherever they are; others than these libraries count
+    for nothing.
     """
+    copies = _copies(paths)
+    for path in loaded:
+        known = library_of(path)
+        if known is not None and os.path.isfile(path):
+            copies.setdefault(os.path.realpath(path), known)
     found = []  # type: list[dict[str, object]]
-    for path, known in sorted(_copies(paths).items()):
+    for path, known in sorted(copies.items()):
         name, function, kind = known
         version, told_by = _version_of_toolkit(name, path), "folder"
         if not version:
             version, told_by = version_of(name, _ask(path, function, kind)), "library"
         if not version:
             version, told_by = _version_in_header(name, path), "header"
+        if not version:
+            version, told_by = version_in_json(name, path), "version.json"
         found.append({"name": name, "path": path, "version": version, "told-by": told_by if version else "nothing"})
     return found
 
@@ -74,11 +86,16 @@ def _copies(paths: "list[str]") -> "dict[str, tuple[str, str, str]]":
         except OSError:
             continue
         for name in names:
-            stem, dot, _ = name.partition(".so")
-            known = _LIBRARIES.get(stem.partition("-")[0] + dot)  # torch's own copies: libcudart-1b2c3d4e.so.12
+            known = library_of(name)
             if known is not None:
                 found.setdefault(os.path.realpath(os.path.join(folder, name)), known)
     return found
+
+
+def library_of(path: str) -> "tuple[str, str, str] | None":
+    """Give what a file is by its name: the library, and how it is asked; None where it is none of them."""
+    stem, dot, _ = os.path.basename(path).partition(".so")
+    return _LIBRARIES.get(stem.partition("-")[0] + dot)  # torch's own copies: libcudart-1b2c3d4e.so.12
 
 
 def _folders(paths: "list[str]") -> "Iterator[str]":
@@ -167,3 +184,23 @@ def _version_in_header(name: str, path: str) -> str:
             return ""
         numbers.append(value)
     return ".".join(numbers)
+
+
+def version_in_json(name: str, path: str) -> str:
+    """Give the version of a component of the toolkit around a library: NVIDIA's installers leave a version.json."""
+    component, count = _COMPONENTS.get(name, ("", 0))
+    folder = path
+    for _ in range(_MOST_FOLDERS if component else 0):
+        folder = os.path.dirname(folder)
+        text = text_or_none(os.path.join(folder, "version.json"))
+        if text is None:
+            continue
+        try:
+            told = from_json(text)
+        except ValueError:
+            return ""
+        entry = told.get(component) if isinstance(told, dict) else None
+        version = entry.get("version") if isinstance(entry, dict) else None
+        numbers = version.split(".") if isinstance(version, str) else []
+        return ".".join(numbers[:count]) if all(number.isdigit() for number in numbers) else ""
+    return ""

@@ -38,6 +38,7 @@ def describe_hardware(gaps: Gaps, known: "dict[str, object]") -> "dict[str, obje
     return {
         "cpu": cpu,
         "cores": _usable_cores(),
+        "affinity": _affinity(),
         "memory": memory or 0,
         "instruction-sets": instruction_sets,
     }
@@ -84,3 +85,22 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _affinity() -> str:
+    """Give the processors that this process is bound to, "" where it may use all."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ""
+    usable = os.sched_getaffinity(0)
+    return numbers_as_ranges(usable) if len(usable) < (os.cpu_count() or 1) else ""
+
+
+def numbers_as_ranges(numbers: "set[int]") -> str:
+    """Give `0-3,8` as the kernel writes lists of processors (cpuset(7), "Formats")."""
+    ranges = []  # type: list[list[int]]
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ",".join(str(first) if first == last else "{}-{}".format(first, last) for first, last in ranges)

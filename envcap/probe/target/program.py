@@ -18,7 +18,10 @@ from .system import describe_system
 
 
 def run(paths: "list[str]") -> None:
-    """Describe this environment on standard output. `paths` is sys.path as the user's programs see it."""
+    """Describe this environment on standard output. `paths` is sys.path as the user's programs see it.
+
+    The arguments are libraries of GPUs that a run had loaded.
+    """
     if sys.warnoptions:
         # PYTHONWARNINGS=error is meant for the user's programs; here it would turn a remark into a crash.
         import warnings
@@ -57,7 +60,7 @@ def _describe_hardware(paths: "list[str]", gaps: Gaps) -> "dict[str, object]":
     gpus = [*hardware["gpus"], *others, *apple.pop("gpus", [])]  # type: ignore[misc]
     hardware.update(apple, gpus=gpus)
     hardware["driver"] = hardware["driver"] or driver
-    hardware["gpu-libraries"] = list_gpu_libraries(paths)
+    hardware["gpu-libraries"] = list_gpu_libraries(paths, sys.argv[1:])
     return hardware
 
 

@@ -29,6 +29,7 @@ def describe_system(gaps: Gaps) -> "dict[str, object]":
         "libc-version": libc_version,
         "architecture": machine.machine,
         "locale": locale,
+        "locale-categories": _categories(locale),
         "encoding": encoding,
         "timezone": _timezone(gaps),
         "umask": _umask(),
@@ -120,6 +121,21 @@ def _locale_and_encoding(gaps: Gaps) -> "tuple[str, str]":
     # What `open` uses: locale.getpreferredencoding(False), which PEP 540 overrides.
     encoding = "UTF-8" if getattr(sys.flags, "utf8_mode", 0) else _locale.nl_langinfo(_locale.CODESET)
     return name, encoding
+
+
+def _categories(characters: str) -> "dict[str, str]":
+    """Give the categories whose locale is another than that of characters, once `setlocale` has set them.
+
+    `C` and C.UTF-8 are one here: they sort and write numbers alike.
+    """
+    names = ("LC_COLLATE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME")
+    found = {name: _locale.setlocale(getattr(_locale, name)) for name in names}
+    _locale.setlocale(_locale.LC_MESSAGES, "C")  # what the C library says from here on is read, and told
+    return {name: value for name, value in found.items() if _kind(value) != _kind(characters)}
+
+
+def _kind(locale: str) -> str:
+    return "C" if locale in ("POSIX", "C.UTF-8", "C.utf8") else locale
 
 
 def _timezone(gaps: Gaps) -> str:
