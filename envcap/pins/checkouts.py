@@ -39,6 +39,7 @@ from envcap.sources import (
     is_secret_file,
     is_source_folder,
     list_files,
+    secret_line,
 )
 from envcap.store import Store
 
@@ -126,7 +127,10 @@ def _read_tree(distribution: Distribution, imports: Imports, *, left_out: Sequen
             gaps.append(_link_gap(distribution, path))
     for root in [*imports.roots, *imports.modules.values()]:
         for source in _importable(root, project):
-            files.setdefault(_place_of(source, root, project), source.resolve())
+            home = _place_of(source, root, project)
+            if listing.left_out.get(home) == "secret" or secret_line(source) is not None:
+                continue
+            files.setdefault(home, source.resolve())
     size = sum(source.stat().st_size for source in files.values())
     if size > _LARGEST_TREE:
         raise CannotRepackError(f"it holds {size:,} bytes")

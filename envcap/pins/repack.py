@@ -21,11 +21,12 @@ from envcap.model.facts import Distribution
 from envcap.model.struct import Data
 from envcap.pins.identify import expand, is_reasonable
 from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows
+from envcap.redact import strip_exposed
 from envcap.regular import read_regular
 from envcap.store import Store
 from envcap.trust.lock import is_wheel_name
 
-_LARGEST_ENTRY_POINTS = 1 << 22  # bytes
+_LARGEST_ENTRY_POINTS, _LARGEST_METADATA = 1 << 22, 1 << 24  # bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
 _SITE = re.compile(r"lib(64)?/(python|pypy)[\d.]+/(site|dist)-packages")
 # What pip, uv and distlib put where a path is too long for a `#!` line.
@@ -52,6 +53,11 @@ class Member(Data, frozen=True, kw_only=True):
     name: str
     source: Path
     script: bool = False
+
+    @property
+    def metadata(self) -> bool:
+        """Whether it is one of the .dist-info."""
+        return self.name.partition("/")[0].endswith(".dist-info")
 
 
 def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: Collection[str] = ()) -> Repacked:
@@ -211,6 +217,8 @@ def _write(path: Path, members: list[Member], *, record: str) -> None:
 def _add(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
     """Add one file; give the sha256 and the size of what was added."""
     status = _status(member.source)
+    if member.metadata and status.st_size <= _LARGEST_METADATA:
+        return _add_metadata(archive, member)
     entry = _entry(member.name, executable=member.script or bool(status.st_mode & stat.S_IXUSR))
     entry.file_size = status.st_size
     digest = hashlib.sha256()
@@ -220,6 +228,14 @@ def _add(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
             digest.update(piece)
             size += target.write(piece)
     return digest.digest(), size
+
+
+def _add_metadata(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
+    """Add a file of the .dist-info; in addresses that its maker wrote there may be logins, of `Requires-Dist` say."""
+    with _open(member.source) as file:
+        content = strip_exposed(file.read())
+    archive.writestr(_entry(member.name, executable=False), content)
+    return hashlib.sha256(content).digest(), len(content)
 
 
 def _status(path: Path) -> os.stat_result:

@@ -226,3 +226,19 @@ def test_any_files_are_kept_as_they_are(files: dict[str, bytes], tmp_path_factor
     assert {name.removeprefix("demo/"): content for name, content in held.items() if name.startswith("demo/")} == files
     assert set(stated) == set(held)
     assert "demo-1.0.dist-info/INSTALLER" not in held
+
+
+def test_addresses_in_the_metadata_lose_their_logins(
+    environment: Environment, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    address = "https://user:c4n4ry@example.org/other.whl"
+    metadata = (
+        f"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Dist: other @ {address}\nHome-page: {address}\n"
+    )
+    files = {"demo-1.0.dist-info/METADATA": metadata, "demo-1.0.dist-info/licenses/NOTE": f"see {address}\n"}
+    environment.install(make_wheel("demo", "1.0", files=files))
+    made = repack(only(environment), prefix=environment.folder, store=Store(tmp_path / "store"))
+    with zipfile.ZipFile(tmp_path / "store" / made.sha256 / made.name) as wheel:
+        assert b"Requires-Dist: other @ https://example.org/other.whl\n" in wheel.read("demo-1.0.dist-info/METADATA")
+        assert not any(b"c4n4ry" in wheel.read(name) for name in wheel.namelist())
+    environment.pip(tmp_path / "store" / made.sha256 / made.name)
