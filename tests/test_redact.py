@@ -4,19 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-<<<<<<< HEAD
-from envcap.redact import holds_credentials, is_secret_name, may_be_key, redact_text, strip_credentials
-=======
 from envcap.redact import (
     exposed_line,
     holds_credentials,
     is_secret_name,
+    may_be_key,
     redact_text,
     strip_credentials,
     strip_exposed,
     strip_index,
 )
->>>>>>> 7a5e4d4 (Leave out files that hold a login, and take tokens out of paths and carried metadata: code went along unexamined)
 
 CANARY = "c4n4ry"
 TOKEN = f"x7Qp{CANARY}9Zk2Wd4Rt8"
