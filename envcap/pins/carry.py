@@ -26,6 +26,7 @@ from envcap.pins.pages import Offer
 from envcap.pins.patch import make_patch
 from envcap.pins.record import BROKEN_ZIP, Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, Repacked, repack
+from envcap.pins.scripts import rewritten_scripts
 from envcap.redact import redact_text, strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
 
@@ -161,7 +162,9 @@ class Carrier:
 
     def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> Identified:
         """Tell which of the candidates is installed, by the RECORD inside each against the installed one."""
-        installed = installed_rows(Path(distribution.path))
+        metadata = Path(distribution.path)
+        installed = installed_rows(metadata)
+        rewritten = rewritten_scripts(metadata, installed)
         proven: list[tuple[Offer, Rows]] = []
         untold: list[Offer] = []
         problems: list[str] = []
@@ -171,7 +174,7 @@ class Carrier:
             except FileRefusedError as error:
                 problems.append(error.message.removesuffix("."))
                 continue
-            compared = compare_records(rows, installed)
+            compared = compare_records(rows, installed, rewritten=rewritten)
             if not rows or not installed or (compared.unstated and not compared.differing):
                 untold.append(offer)
             elif compared.differing:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from envcap.pins.damage import Damage
-from envcap.pins.repack import with_plain_shebang
+from envcap.pins.scripts import with_plain_shebang
 
 _LARGEST_TEXT = 1 << 20  # bytes; comparing line by line takes more than linear time
 

@@ -4,7 +4,6 @@ The format is PEP 427. Scripts that an installer makes from entry points, byte c
 left out: the next installer makes them anew.
 """
 
-import configparser
 import hashlib
 import os
 import re
@@ -20,18 +19,15 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from envcap.model.facts import Distribution
 from envcap.model.struct import Data
 from envcap.pins.identify import expand, is_reasonable
-from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows
+from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows, is_byte_code
+from envcap.pins.scripts import made_scripts, with_plain_shebang
 from envcap.redact import strip_exposed
-from envcap.regular import read_regular
 from envcap.store import Store
 from envcap.trust.lock import is_wheel_name
 
-_LARGEST_ENTRY_POINTS, _LARGEST_METADATA = 1 << 22, 1 << 24  # bytes
+_LARGEST_METADATA = 1 << 24  # bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
 _SITE = re.compile(r"lib(64)?/(python|pypy)[\d.]+/(site|dist)-packages")
-# What pip, uv and distlib put where a path is too long for a `#!` line.
-_SHELL_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*python[^\n]*\n' '''\n")
-_SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
 _NAMES_LEFT_OUT = INSTALLER_FILES | {"RECORD.jws", "RECORD.p7s", "provenance_url.json"}
 
 
@@ -159,7 +155,7 @@ def _root(site: Path, prefix: Path) -> Path:
 
 
 def _is_left_out(path: Path, metadata: Path) -> bool:
-    if path.suffix in {".pyc", ".pyo"} or "__pycache__" in path.parts:
+    if is_byte_code(str(path)):
         return True
     return path.parent == metadata and (
         path.name in _NAMES_LEFT_OUT or re.fullmatch(r"uv_\w+\.json", path.name) is not None
@@ -190,18 +186,6 @@ def _readable(path: Path, root: Path) -> Path:
     if not source.is_file():
         raise CannotRepackError(f"`{path}` is not a regular file")
     return source
-
-
-def made_scripts(metadata: Path) -> set[str]:
-    """Give the names of scripts that installers make from entry_points.txt."""
-    parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign] # names keep their case
-    try:
-        parser.read_string(read_regular(metadata / "entry_points.txt", limit=_LARGEST_ENTRY_POINTS).decode())
-    except (configparser.Error, UnicodeDecodeError, OSError):
-        return set()
-    sections = ("console_scripts", "gui_scripts")
-    return {name for section in sections if parser.has_section(section) for name in parser.options(section)}
 
 
 def _write(path: Path, members: list[Member], *, record: str) -> None:
@@ -257,14 +241,6 @@ def _pieces(file: IO[bytes], *, script: bool) -> Iterator[bytes]:
     yield with_plain_shebang(first) if script else first
     while piece := file.read(1 << 20):
         yield piece
-
-
-def with_plain_shebang(content: bytes) -> bytes:
-    """Give a script with the first line that it has in a wheel, in place of the one that names an interpreter."""
-    for pattern in (_SHELL_SHEBANG, _SHEBANG):
-        if pattern.match(content):
-            content = pattern.sub(b"#!python\n", content, count=1)
-    return content
 
 
 def _entry(name: str, *, executable: bool) -> zipfile.ZipInfo:
