@@ -17,8 +17,9 @@ _RETRY = "nothing of it is recorded, so the image will not have it; reinstall or
 def list_distributions(paths: "list[str]", gaps: Gaps) -> "list[dict[str, object]]":
     """Give what `envcap.model.facts.Distribution` describes, one for each normalised name.
 
-    The first on the path wins, because that is the one which `importlib.metadata` finds; every other one is a Gap,
-    unless it is the source tree of an editable install seen a second time.
+    The first on the path wins, because that is the one which `importlib.metadata` finds, and of several in one folder
+    the one whose files are there; every other one is a Gap, unless it is the source tree of an editable install seen
+    a second time.
     """
     chosen = {}  # type: dict[str, dict[str, object]]
     for folder in _folders(paths):
@@ -116,7 +117,25 @@ def _scan(folder: str, gaps: Gaps) -> "list[dict[str, object]]":
             )
         else:
             found.append(_read_any(path, gaps))
-    return [distribution for distribution in found if distribution is not None]
+    return _sorted_out([distribution for distribution in found if distribution is not None])
+
+
+def _sorted_out(found: "list[dict[str, object]]") -> "list[dict[str, object]]":
+    """Give them as they are, but of those with one name and metadata of their own the one first that is installed."""
+    groups = {}  # type: dict[str, list[dict[str, object]]]
+    for one in found:
+        if one["layout"] == "dist-info":
+            groups.setdefault(normalise(str(one["name"])), []).append(one)
+    if all(len(several) == 1 for several in groups.values()):
+        return found
+    from .twice import nearest_first
+
+    ordered = {name: iter(nearest_first(several)) for name, several in groups.items() if len(several) > 1}
+    return [
+        next(ordered[key]) if one["layout"] == "dist-info" and key in ordered else one
+        for one in found
+        for key in [normalise(str(one["name"]))]
+    ]
 
 
 def _read_any(path: str, gaps: Gaps) -> "dict[str, object] | None":
