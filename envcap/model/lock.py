@@ -35,6 +35,17 @@ class Checkout(Table, frozen=True, kw_only=True):
     untracked: tuple[str, ...] = ()  # files taken along that git does not hold
 
 
+class Edits(Table, frozen=True, kw_only=True):
+    """What was changed in a package after its installation: how many files, and the first of them.
+
+    Paths are as RECORD spells them. `patch` is the difference from the published wheel, where that is known.
+    """
+
+    files: int
+    paths: tuple[str, ...]
+    patch: str | None = None  # sha256 in the store
+
+
 class Package(Data, frozen=True, kw_only=True):
     """One Python package that the image will hold."""
 
@@ -47,6 +58,7 @@ class Package(Data, frozen=True, kw_only=True):
     origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
     dependencies: tuple[str, ...] = ()  # names of the packages of this lock that it requires
     checkout: Checkout | None = None
+    edits: Edits | None = None  # of a package that was changed by hand: the image gets it so
     confidence: Confidence = "tags"  # the least that can be said of a file that was pinned at all
 
 

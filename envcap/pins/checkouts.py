@@ -16,7 +16,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from envcap.model.facts import Distribution
-from envcap.model.gap import Gap
+from envcap.model.gap import NOT_IN_IMAGE, Gap
 from envcap.model.lock import Checkout
 from envcap.model.struct import Data
 from envcap.pins.carry import Carrier, Pinned
@@ -72,9 +72,7 @@ def pin_editable(
         made = _write(distribution, imports, tree, store=store, tag=tag)
     except CannotRepackError as error:
         reason = f"it is an editable install, and its source tree cannot be carried: {error}"
-        gap = Gap(
-            where="packages", subject=subject(distribution), reason=reason, consequence="the image will not have it"
-        )
+        gap = Gap(where="packages", subject=subject(distribution), reason=reason, consequence=NOT_IN_IMAGE)
         return Pinned(gaps=[gap])
     checkout = _checkout(distribution, tree, store)
     pinned = carrier.carried(distribution, made, reason=_describe(tree, checkout))

@@ -22,6 +22,7 @@ from envcap.pins.offered import Offered
 from envcap.pins.others import Others, is_unlisted
 from envcap.pins.pages import Offer, Wanted
 from envcap.pins.threads import run_each
+from envcap.pins.unowned import unlooked_gaps
 from envcap.pins.verified import Verified
 from envcap.store import Store
 
@@ -83,6 +84,7 @@ def conclude(
             [
                 *(gap for part in parts for gap in part.gaps),
                 *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
+                *unlooked_gaps([one for one, _ in classified]),
                 *others.stray_gaps(),
             ],
             key=lambda gap: gap.subject.lower(),

@@ -56,15 +56,23 @@ class Member(Data, frozen=True, kw_only=True):
         return self.name.partition("/")[0].endswith(".dist-info")
 
 
-def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: Collection[str] = ()) -> Repacked:
+def repack(
+    distribution: Distribution,
+    *,
+    prefix: Path,
+    store: Store,
+    missing: Collection[str] = (),
+    added: Collection[str] = (),
+) -> Repacked:
     """Make a wheel of the files that `distribution` has installed and add it to `store`.
 
-    `prefix` is sys.prefix of the environment; of `missing`, as RECORD spells paths, it is known that they are gone.
+    `prefix` is sys.prefix of the environment; of `missing`, as RECORD spells paths, it is known that they are gone, and
+    `added` are as good as its own.
     Raises CannotRepackError when a file is gone, lies outside the prefix,
     or the metadata does not say what there is to take.
     """
     stem = stem_of(distribution)
-    members = list(_members(distribution, stem=stem, prefix=prefix, missing=missing))
+    members = list(_members(distribution, stem=stem, prefix=prefix, missing=missing, added=added))
     return keep(members, name=wheel_name_of(distribution, stem), record=f"{stem}.dist-info/RECORD", store=store)
 
 
@@ -125,7 +133,9 @@ def metadata_members(distribution: Distribution, *, stem: str) -> Iterator[Membe
             yield Member(name=f"{stem}.dist-info/{path.relative_to(metadata).as_posix()}", source=path)
 
 
-def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str]) -> Iterator[Member]:
+def _members(
+    distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str], added: Collection[str]
+) -> Iterator[Member]:
     metadata = Path(distribution.path)
     site = metadata.parent
     rows = installed_rows(metadata)
@@ -134,7 +144,7 @@ def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Co
     root = _root(site, prefix)
     made = made_scripts(metadata)
     taken: set[str] = set()
-    for row in rows:
+    for row in [*rows, *added]:
         if row in missing:
             continue
         path = Path(os.path.normpath(site / row))

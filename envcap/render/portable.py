@@ -7,6 +7,7 @@ from envcap.model.lock import Lock
 from envcap.render.brought import brought_along, removal_of
 from envcap.render.context import default_tag, dockerfile_values, image_environment, moment_of, os_package_lists
 from envcap.render.furnishing import image_archive
+from envcap.render.layers import edited_comment
 from envcap.render.templates import fill
 
 
@@ -65,6 +66,7 @@ def portable_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -
         **values,
         "has_wheels": bool(_wheels(lock)),
         "not_locked": not_locked,
+        "edited": edited_comment(lock.packages),
         "uninstall": removal_of(not_locked),
         "date": _snapshot_date(lock) if values["has_os_packages"] else "",
     }
