@@ -24,9 +24,12 @@ class Wheel(Data, frozen=True, kw_only=True):
 
 
 class Checkout(Table, frozen=True, kw_only=True):
-    """The source that a package was installed from: an `editable` tree, or a commit that was built (`vcs`)."""
+    """The source that a package was installed from: an `editable` tree, or a commit that was built (`vcs`).
 
-    kind: Literal["editable", "vcs"]
+    Of a `folder` that was built it is the state when it was frozen, which may be a later one.
+    """
+
+    kind: Literal["editable", "vcs", "folder"]
     repository: str | None = None  # credentials stripped
     commit: str | None = None
     branch: str | None = None

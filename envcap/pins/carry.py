@@ -15,15 +15,16 @@ from packaging.version import Version
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution
 from envcap.model.gap import NOT_IN_IMAGE, Gap
-from envcap.model.lock import Checkout, Package, Wheel
+from envcap.model.lock import Package, Wheel
 from envcap.model.struct import Data
-from envcap.pins.classify import address_of, describe_origin, subject, wheel_name
+from envcap.pins.classify import describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
 from envcap.pins.damage import Damage, describe_change, edits_of
 from envcap.pins.identify import distinct, is_reasonable, matching
 from envcap.pins.offered import Offered, local_path
 from envcap.pins.pages import Offer
 from envcap.pins.patch import make_patch
+from envcap.pins.provenance import built_checkout, describe_state
 from envcap.pins.record import BROKEN_ZIP, Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, Repacked, repack
 from envcap.pins.scripts import rewritten_scripts
@@ -114,18 +115,11 @@ class Carrier:
 
     def from_source(self, distribution: Distribution) -> Pinned:
         """Give what was built here from source."""
-        pinned = self.repacked(
-            distribution, reason=f"it was built on this machine from {describe_origin(distribution)}"
-        )
-        origin = distribution.direct_url
-        if origin is None or origin.vcs is None:
-            return pinned
-        checkout = Checkout(
-            kind="vcs",
-            repository=address_of(origin.url),
-            commit=origin.commit,
-            directory=origin.subdirectory or ".",
-        )
+        checkout, now = built_checkout(distribution, self._store), ""
+        if checkout is not None and checkout.kind == "folder":
+            now = f", which now is at {describe_state(checkout)}"
+        reason = f"it was built on this machine from {describe_origin(distribution)}{now}"
+        pinned = self.repacked(distribution, reason=reason)
         packages = [msgspec.structs.replace(package, checkout=checkout) for package in pinned.packages]
         return Pinned(packages=packages, gaps=pinned.gaps)
 

@@ -20,8 +20,9 @@ from envcap.model.gap import NOT_IN_IMAGE, Gap
 from envcap.model.lock import Checkout
 from envcap.model.struct import Data
 from envcap.pins.carry import Carrier, Pinned
-from envcap.pins.classify import address_of, subject
+from envcap.pins.classify import subject
 from envcap.pins.editable import Imports, read_imports
+from envcap.pins.provenance import checkout_of, describe_state
 from envcap.pins.repack import (
     CannotRepackError,
     Member,
@@ -75,35 +76,15 @@ def pin_editable(
         gap = Gap(where="packages", subject=subject(distribution), reason=reason, consequence=NOT_IN_IMAGE)
         return Pinned(gaps=[gap])
     checkout = _checkout(distribution, tree, store)
-    pinned = carrier.carried(distribution, made, reason=_describe(tree, checkout))
+    carried = f"its source tree is carried ({len(tree.files)} files, {describe_state(checkout)})"
+    pinned = carrier.carried(distribution, made, reason=f"it is an editable install: {carried}")
     packages = [msgspec.structs.replace(package, origin="editable", checkout=checkout) for package in pinned.packages]
     return Pinned(packages=packages, gaps=[*pinned.gaps, *tree.gaps])
 
 
-def _describe(tree: _Tree, checkout: Checkout) -> str:
-    commit = f"commit {checkout.commit[:12]}" if checkout.commit else "no commit"
-    changes = ", with uncommitted changes" if checkout.patch else ""
-    untracked = f", {len(checkout.untracked)} untracked" if checkout.untracked else ""
-    return (
-        f"it is an editable install: its source tree is carried ({len(tree.files)} files, {commit}{changes}{untracked})"
-    )
-
-
 def _checkout(distribution: Distribution, tree: _Tree, store: Store) -> Checkout:
-    repository = tree.listing.repository
-    if repository is None:
-        return Checkout(kind="editable")
-    patch = tree.listing.patch
-    name = f"{canonicalize_name(distribution.name)}-{distribution.version}.patch"
-    return Checkout(
-        kind="editable",
-        repository=address_of(repository.address),
-        commit=repository.commit,
-        branch=repository.branch,
-        directory=repository.directory,
-        patch=store.add_bytes(patch, name) if patch else None,
-        untracked=tuple(path for path in tree.listing.untracked if path in tree.files),
-    )
+    found = checkout_of(distribution, tree.listing, store, kind="editable")
+    return msgspec.structs.replace(found, untracked=tuple(path for path in found.untracked if path in tree.files))
 
 
 def _read_tree(distribution: Distribution, imports: Imports, *, left_out: Sequence[Path]) -> _Tree:

@@ -148,8 +148,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
     git(installed, "commit", "--quiet", "--message", "first")
 
     strict = make_project(trees, "instrict", "setuptools", package="src/instrict")
-    developed = make_project(trees, "developed", "setuptools", package="developed")
-    put(developed, **{"setup.py": "import setuptools\nsetuptools.setup(packages=['developed'])\n"})
+    developed = make_project(trees, "developed", "setuptools", package="src/developed")
+    put(
+        developed,
+        **{"setup.py": "import setuptools\nsetuptools.setup(packages=['developed'], package_dir={'': 'src'})\n"},
+    )
 
     editables = [word for project in [*projects, inplace, changed] for word in ("--editable", str(project))]
     made = new_environment(trees / "environment", *editables, f"git+file://{installed}")

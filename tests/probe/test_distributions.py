@@ -128,6 +128,22 @@ def test_egg_info_as_folder_file_egg_and_link(tmp_path: Path) -> None:
     assert gaps == []
 
 
+@pytest.mark.parametrize("way", ["../", "..", "../..", "", "../../../../nowhere"])
+def test_an_egg_link_leads_to_the_project_around_its_packages(tmp_path: Path, way: str) -> None:
+    (tmp_path / "project" / "setup.py").parent.mkdir()
+    (tmp_path / "project" / "setup.py").touch()
+    packages = tmp_path / "project" / "src"
+    (packages / "five.egg-info").mkdir(parents=True)
+    (packages / "five.egg-info" / "PKG-INFO").write_text("Name: five\nVersion: 5\n")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "five.egg-link").write_text(f"{packages}\n{way}")
+    found, _ = _listed(tmp_path / "site")
+    (one,) = found
+    project = tmp_path / "project" if way in {"../", ".."} else packages
+    assert one["direct_url"] == {"url": project.as_uri(), "editable": True, "directory": True}
+    assert one["path"] == str(packages / "five.egg-info")
+
+
 def test_the_first_of_a_name_wins_and_the_other_is_a_gap(tmp_path: Path, add_dist_info: Callable[..., Path]) -> None:
     add_dist_info(tmp_path / "first", "Some.Thing", "1.0")
     add_dist_info(tmp_path / "second", "some_thing", "2.0")
