@@ -253,6 +253,6 @@ def _plain(value: Any) -> Any:
     """Drop keys whose value is None, for TOML has no null; and escape what is no Unicode, as odd file names are."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

@@ -41,7 +41,9 @@ def edits_of(damage: Damage, *, patch: str | None = None) -> Edits | None:
     changed = sorted({*damage.edited, *damage.missing, *damage.added})
     if not changed:
         return None
-    return Edits(files=len(changed), paths=tuple(changed[:_MOST_IN_LOCK]), patch=patch)
+    # As the lock escapes what is no Unicode.
+    paths = tuple(path.encode(errors="backslashreplace").decode() for path in changed[:_MOST_IN_LOCK])
+    return Edits(files=len(changed), paths=paths, patch=patch)
 
 
 def damage_gaps(distribution: Distribution, damage: Damage) -> list[Gap]:
