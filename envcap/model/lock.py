@@ -24,10 +24,7 @@ class Wheel(Data, frozen=True, kw_only=True):
 
 
 class Checkout(Table, frozen=True, kw_only=True):
-    """The source that a package was installed from: an `editable` tree, or a commit that was built (`vcs`).
-
-    Of a `folder` that was built it is the state when it was frozen, which may be a later one.
-    """
+    """The source of a package: an `editable` tree, a commit that was built (`vcs`), or a `folder`, as it was later."""
 
     kind: Literal["editable", "vcs", "folder"]
     repository: str | None = None  # credentials stripped
@@ -39,14 +36,11 @@ class Checkout(Table, frozen=True, kw_only=True):
 
 
 class Edits(Table, frozen=True, kw_only=True):
-    """What was changed in a package after its installation: how many files, and the first of them.
-
-    Paths are as RECORD spells them. `patch` is the difference from the published wheel, where that is known.
-    """
+    """What was changed in a package by hand: how many files, and the first of them as RECORD spells their paths."""
 
     files: int
     paths: tuple[str, ...]
-    patch: str | None = None  # sha256 in the store
+    patch: str | None = None  # sha256 in the store: the difference from the published wheel, where that is known
 
 
 class Package(Data, frozen=True, kw_only=True):

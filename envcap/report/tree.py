@@ -67,12 +67,11 @@ def _line(branch: Branch) -> str:
 
 
 def _origin(package: Package) -> str:
-    carried = ", carried" if package.wheel.path is not None else ""
     checkout = package.checkout
     commit = f" at commit {checkout.commit[:12]}" if checkout is not None and checkout.commit else ""
     changes = " with changes" if checkout is not None and checkout.patch else ""
     origin = "vcs" if checkout is not None and checkout.kind == "vcs" else package.origin
-    return f"{origin}{commit}{changes}{carried}"
+    return f"{origin}{commit}{changes}"
 
 
 def _reason(package: Package, required_by: list[str]) -> str:

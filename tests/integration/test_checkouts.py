@@ -193,7 +193,7 @@ def test_every_kind_comes_back_from_its_tree(project: Any, environment: Any) -> 
     assert "+settings changed since" in patch.read_text()
     assert [gap.subject for gap in lock.gaps if "no package installed" in gap.reason] == []
     shown = project.ok("show").out
-    assert f"editable at commit {changed.commit[:12]} with changes," in " ".join(shown.split())
+    assert f"editable at commit {changed.commit[:12]} with changes" in " ".join(shown.split())
 
     project.ok("build", "--engine", "venv")
     verdict = project.ok("verify", "--engine", "venv", "--json").document
