@@ -12,6 +12,7 @@ from envcap.model.gap import Gap
 from envcap.model.lock import LeftWhy
 from envcap.model.struct import Data
 from envcap.pointers import LARGEST_POINTER, fetching, pointer_of
+from envcap.redact import exposed_line
 from envcap.repository import (
     Repository,
     ignored_files,
@@ -23,15 +24,17 @@ from envcap.repository import (
     untracked_files,
 )
 
+_LARGEST_SEARCHED = 16 << 20  # bytes: no file that people write is larger
 LARGEST_UNTRACKED = 20 << 20  # bytes: larger ones are data, and should be declared as such
 _OWN = re.compile(r"(^|/)(\.envcap(/|$)|pylock(\.[^./]+)?\.toml$|[^/]+\.capsule$)")
 _PASSING = re.compile(r"(^|/)(__pycache__|\.ipynb_checkpoints|node_modules|\.git)(/|$)|\.pyc$")
 # Files whose purpose is to hold a secret. Their text never enters a store or an image.
 _KEYS = re.compile(
-    r"(?i)(^|/)(\.env(\..+)?|\.netrc|_netrc|\.pypirc|\.npmrc|\.git-credentials|\.aws/.*|\.ssh/.*|\.kube/.*"
+    r"(?i)(^|/)(\.env(\..+)?|\.netrc|_netrc|\.pypirc|pip\.(conf|ini)|auth\.toml|\.npmrc|\.git-credentials|\.aws/.*|\.ssh/.*|\.kube/.*"
     r"|id_(rsa|dsa|ecdsa|ed25519)[^/]*|kaggle\.json|(service[-_]?account|credentials?|secrets?)[^/]*\.(json|ya?ml|toml|ini|txt)"
     r"|[^/]+\.(pem|key|p12|pfx|keystore|jks|kdbx))$"
 )
+_MOVE_IT = "let it come from netrc, a keyring or a variable, and freeze again"
 
 
 class SourceFiles(Data, frozen=True, kw_only=True):
@@ -81,7 +84,8 @@ def list_files(project: Path, *, left_out: Sequence[str] = ()) -> SourceFiles:
     untracked = [] if repository is None else [path for path in paths if path in others]
     patch = b""
     if repository is not None and repository.commit is not None:
-        patch = _read_patch(project, paths=set(paths), left_out=left_out)
+        patch, withheld = _without_secrets(_read_patch(project, paths=set(paths), left_out=left_out))
+        gaps += withheld
     return SourceFiles(paths=paths, untracked=untracked, left_out=left, repository=repository, patch=patch, gaps=gaps)
 
 
@@ -107,6 +111,10 @@ def _reason_to_leave(project: Path, path: str, *, is_tracked: bool) -> tuple[Lef
     missing = "the evaluation will not find it in the image"
     if is_secret_file(path):
         return "secret", _gap(path, "files of this name hold secrets and are never taken along", missing)
+    line = secret_line(full)
+    if line is not None:
+        reason = f"line {line} holds an address with a password or token in it"
+        return "secret", _gap(path, reason, f"{missing}; {_MOVE_IT}")
     if path.endswith("/"):
         reason = "it is a repository of its own, which the one around it does not hold"
         return "repository", _gap(path, reason, f"{missing}; make it a submodule, or install it as a package")
@@ -169,6 +177,16 @@ def is_secret_file(path: str) -> bool:
     return _KEYS.search(path) is not None
 
 
+def secret_line(path: Path) -> int | None:
+    """Give the line of a file that holds an address with a password or token; None where none does or can be read."""
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_SEARCHED:
+            return None
+        return exposed_line(path.read_bytes())
+    except OSError:
+        return None
+
+
 def is_passing(path: str) -> bool:
     """Tell whether a file is made anew whenever it is missing, such as byte code."""
     return _PASSING.search(path) is not None
@@ -187,6 +205,20 @@ def _read_patch(project: Path, *, paths: set[str], left_out: list[str]) -> bytes
         f":(exclude,literal){path}" for path in changed if path not in paths and not _is_plain_deletion(project, path)
     ]
     return read_diff(project, "--binary", excluded=excluded)
+
+
+def _without_secrets(patch: bytes) -> tuple[bytes, list[Gap]]:
+    """Give the patch without the files of whose old or new lines one holds a secret, and a Gap for each of these."""
+    kept: list[bytes] = []
+    gaps: list[Gap] = []
+    for part in re.split(rb"(?m)^(?=diff --git )", patch):
+        if exposed_line(part) is None:
+            kept.append(part)
+            continue
+        name = part.partition(b"\n")[0].removeprefix(b"diff --git a/").partition(b" b/")[0].decode(errors="replace")
+        reason = "its uncommitted changes hold an address with a password or token in it"
+        gaps.append(_gap(name, reason, f"they are not in the recorded patch; {_MOVE_IT}"))
+    return b"".join(kept), gaps
 
 
 def _is_plain_deletion(project: Path, path: str) -> bool:

@@ -20,6 +20,7 @@ from envcap.model.lock import (
     Conflict,
     DataInput,
     Derivation,
+    Edits,
     Executable,
     Floor,
     Library,
@@ -41,6 +42,7 @@ class _PackageTool(Table, frozen=True, kw_only=True):
     requested: bool = False
     origin: str = "index"
     checkout: Checkout | None = None
+    edits: Edits | None = None
     confidence: Confidence = "tags"
 
 
@@ -186,6 +188,7 @@ def _package_entry(package: Package) -> _PackageEntry:
                 requested=package.requested,
                 origin=package.origin,
                 checkout=package.checkout,
+                edits=package.edits,
                 confidence=package.confidence,
             )
         ),
@@ -240,6 +243,7 @@ def _from_package(entry: _PackageEntry) -> Package:
         requested=entry.tool.envcap.requested,
         origin=entry.tool.envcap.origin,
         checkout=entry.tool.envcap.checkout,
+        edits=entry.tool.envcap.edits,
         dependencies=tuple(dependency.name for dependency in entry.dependencies or []),
         confidence=entry.tool.envcap.confidence,
     )
@@ -249,6 +253,6 @@ def _plain(value: Any) -> Any:
     """Drop keys whose value is None, for TOML has no null; and escape what is no Unicode, as odd file names are."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

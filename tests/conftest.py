@@ -20,6 +20,7 @@ from envcap.model.lock import (
     Code,
     Conflict,
     DataInput,
+    Edits,
     Executable,
     Floor,
     LeftOut,
@@ -275,6 +276,7 @@ def sample_lock() -> Lock:
                 installer="uv",
                 origin="repacked",
                 confidence="carried",
+                edits=Edits(files=3, paths=("beta_tools/__init__.py", "beta_tools/mine.py"), patch="7" * 64),
             ),
         ],
         conflicts=[

@@ -18,7 +18,7 @@ from packaging.pylock import Pylock
 from envcap import lockfile
 from envcap.errors import RefusedError, StrictError, WrongUsageError
 from envcap.model.evaluation import Artifact, Declaration, Tolerance
-from envcap.model.lock import Lock, Package, Wheel
+from envcap.model.lock import Edits, Lock, Package, Wheel
 from envcap.tables import to_document
 
 if sys.version_info >= (3, 11):
@@ -426,6 +426,8 @@ def hostile_locks(lock: Lock) -> list[tuple[str, Lock]]:
         cases.append((f"index {index!r}", with_package(lock, index=index)))
     for name in ("gamma", "", "alpha-1.0-py3-none-any.whl", "alpha\n"):
         cases.append((f"dependency {name!r}", with_package(lock, dependencies=(name,))))
+    for edits in (Edits(files=1, paths=("a",), patch="../x"), Edits(files=0, paths=("a",))):
+        cases.append((f"edits {edits!r}", with_package(lock, edits=edits)))
     cases.append(("no run", replace(lock, runs=[])))
     cases.append(("runs with other outputs", replace(lock, runs=[run, replace(run, metrics={"other": 1})])))
     return cases

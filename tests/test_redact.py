@@ -4,9 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envcap.redact import holds_credentials, is_secret_name, may_be_key, redact_text, strip_credentials
+from envcap.redact import (
+    exposed_line,
+    holds_credentials,
+    is_secret_name,
+    may_be_key,
+    redact_text,
+    strip_credentials,
+    strip_exposed,
+    strip_index,
+)
 
 CANARY = "c4n4ry"
+TOKEN = f"x7Qp{CANARY}9Zk2Wd4Rt8"
 HIDING_PLACES = [
     f"https://{CANARY}@example.org/simple/",
     f"https://user:{CANARY}@example.org/simple/",
@@ -40,6 +50,10 @@ HIDING_PLACES = [
     f"https://example.org/x?next=https://user:{CANARY}@example.org/",
     f"https://user@x:{CANARY}@example.org/",
     f"https://user:it's{CANARY}@example.org/",
+    f"https://dl.example.org/{TOKEN}/team/repo/python/simple/",
+    f"https://dl.example.org/{TOKEN}/team/repo/python/x-1.0-py3-none-any.whl",
+    f"https://example.org/priv/{TOKEN}/team/repo/pypi/simple/x/",
+    f"https://example.org/team/{TOKEN}/simple",
 ]
 
 
@@ -65,6 +79,13 @@ def test_no_canary_survives(address: str) -> None:
         ("https://example.org/x?a=1&token=s&b=%20", "https://example.org/x?a=1&b=%20"),
         ("https://example.org/x?token=s#sha256=0", "https://example.org/x#sha256=0"),
         ("https://example.org/x?token=s", "https://example.org/x"),
+        ("https://dl.example.org/x7Qp9Zk2Wd4Rt8mB/team/simple/", "https://dl.example.org/team/simple/"),
+        ("https://example.org/0f3a9c77b1d24e5f/x/y.whl", "https://example.org/x/y.whl"),
+        ("https://example.org/packages/0f/3a/9c77b1d24e5f0f3a9c77/y.whl",) * 2,  # a digest
+        ("https://example.org/wheels/cp311-cp311-linux_x86_64/y.whl",) * 2,
+        ("https://example.org/MyCompanyDataScience2024/team/simple/",) * 2,
+        ("https://example.org/6f1c9a52-7d3b-4e8f-9a10-1b2c3d4e5f60/_packaging/feed/pypi/simple/",) * 2,
+        ("https://example.org/team/model/resolve/9c77b1d24e5f0f3a9c77/part/model.bin",) * 2,
         ("../wheels", "../wheels"),
         ("/srv/git/repo.git", "/srv/git/repo.git"),
         ("file:///srv/wheels/a.whl", "file:///srv/wheels/a.whl"),
@@ -224,3 +245,69 @@ def test_of_many_addresses_no_canary_survives(pieces: list[str]) -> None:
 def test_what_holds_credentials_is_what_is_redacted(text: str) -> None:
     assert holds_credentials(text) == (redact_text(text) != text)
     assert not holds_credentials(redact_text(text))
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("https://example.org/x7Qp9Zk2Wd4Rt8mB/team/", "https://example.org/team/"),
+        ("https://example.org/team/x7Qp9Zk2Wd4Rt8mB", "https://example.org/team"),
+        ("https://user:secret@example.org/0f3a9c77b1d24e5f0f3a9c77/", "https://example.org/"),
+        ("https://example.org/simple/", "https://example.org/simple/"),
+        ("https://example.org", "https://example.org"),
+        ("file:///srv/x7Qp9Zk2Wd4Rt8mB/wheels", "file:///srv/wheels"),
+        ("/srv/x7Qp9Zk2Wd4Rt8mB/wheels", "/srv/x7Qp9Zk2Wd4Rt8mB/wheels"),
+    ],
+)
+def test_an_index_is_shown_without_what_looks_like_a_token(address: str, public: str) -> None:
+    assert strip_index(address) == public
+    assert strip_index(public) == public
+
+
+EXPOSED = [
+    "https://user:hunter2@example.org/simple/",
+    "git+https://ghp_x7Qp9Zk2Wd4Rt8mB@example.org/team/x.git",
+    "https://x7Qp9Zk2Wd4Rt8mB:@example.org/",
+    "https://x7Qp9Zk2Wd4Rt8mB:x-oauth-basic@example.org/",
+    "postgresql://app:it's#1@db.example.org/x",
+    "https://dl.example.org/x7Qp9Zk2Wd4Rt8mB/team/python/simple/",
+    "https://conda.example.org/t/x7-0f3a9c77b1d24e5f/channel",
+]
+HARMLESS = [
+    "https://user:password@example.org/",
+    "https://USERNAME:API_TOKEN@example.org/",
+    "https://user:your-token-here@example.org/",
+    "https://user:${TOKEN}@example.org/",
+    "https://$USER:$TOKEN@example.org/",
+    "https://{user}:{password}@example.org/",
+    "https://%s:%s@example.org/",
+    "https://user:***@example.org/",
+    "https://<user>:<token>@example.org/",
+    "https://postgres:postgres@example.org/",
+    "ssh://git@example.org/team/x.git",
+    "https://someone@example.org/team/x.git",
+    "https://forum.example.org/t/how-to-split-a-tensor/1234",
+    "https://example.org/team/model/resolve/9c77b1d24e5f0f3a9c77/part/model.bin",
+    "mail someone@example.org or see https://example.org/a@b",
+    'open("https://example.org:80\\nfoo@bar")',
+]
+
+
+@pytest.mark.parametrize("address", [one for one in EXPOSED if "#" not in one])
+def test_an_address_with_a_real_looking_secret_is_found(address: str) -> None:
+    for text in (address, f'url = "{address}"', f'{{"a": ["x\\n{address}\\n"]}}', f"- {address}, {address}"):
+        assert exposed_line(f"first\n\n{text}\n".encode()) == 3
+        assert exposed_line(strip_exposed(f"{text}\n".encode())) is None
+
+
+@pytest.mark.parametrize("address", HARMLESS)
+def test_placeholders_and_plain_addresses_are_left_alone(address: str) -> None:
+    for text in (address, f'url = "{address}"', f"url='{address}'", f"({address})"):
+        assert exposed_line(text.encode()) is None
+        assert strip_exposed(text.encode()) == text.encode()
+
+
+@given(st.binary())
+def test_any_bytes_are_searched_without_complaint(content: bytes) -> None:
+    exposed_line(content + b"://" + content)
+    strip_exposed(content + b"://" + content)

@@ -2,6 +2,8 @@
 
 from envcap.model.struct import Table
 
+NOT_IN_IMAGE = "the image will not have it"  # how the consequence begins where a package could not be pinned
+
 
 class Gap(Table, frozen=True, kw_only=True):
     """One thing that is unknown or not pinned, and what follows from it.

@@ -24,15 +24,23 @@ class Wheel(Data, frozen=True, kw_only=True):
 
 
 class Checkout(Table, frozen=True, kw_only=True):
-    """The source that a package was installed from: an `editable` tree, or a commit that was built (`vcs`)."""
+    """The source of a package: an `editable` tree, a commit that was built (`vcs`), or a `folder`, as it was later."""
 
-    kind: Literal["editable", "vcs"]
+    kind: Literal["editable", "vcs", "folder"]
     repository: str | None = None  # credentials stripped
     commit: str | None = None
     branch: str | None = None
     directory: str = "."  # the package below the repository's root
     patch: str | None = None  # sha256 of the uncommitted changes, as `git diff --binary HEAD`, in the store
     untracked: tuple[str, ...] = ()  # files taken along that git does not hold
+
+
+class Edits(Table, frozen=True, kw_only=True):
+    """What was changed in a package by hand: how many files, and the first of them as RECORD spells their paths."""
+
+    files: int
+    paths: tuple[str, ...]
+    patch: str | None = None  # sha256 in the store: the difference from the published wheel, where that is known
 
 
 class Package(Data, frozen=True, kw_only=True):
@@ -47,6 +55,7 @@ class Package(Data, frozen=True, kw_only=True):
     origin: str = "index"  # `index`, `archive` (a direct URL), `local` (a file), `repacked` (from installed files)
     dependencies: tuple[str, ...] = ()  # names of the packages of this lock that it requires
     checkout: Checkout | None = None
+    edits: Edits | None = None  # of a package that was changed by hand: the image gets it so
     confidence: Confidence = "tags"  # the least that can be said of a file that was pinned at all
 
 

@@ -13,11 +13,11 @@ import msgspec
 
 from envcap.model.struct import Data
 from envcap.pins.pages import Offer, Wanted
-from envcap.redact import strip_credentials
+from envcap.redact import strip_credentials, strip_index
 from envcap.remembered import recall, remember
 from envcap.store import Store
 
-_SUSPICIOUS = "@?#&"  # without these and a `/t/` segment no address holds a secret
+_SUSPICIOUS = "@?#&"  # without these, a `/t/` segment and a token in the path no address holds a secret
 
 
 class Answer(Data, frozen=True, kw_only=True):
@@ -75,7 +75,9 @@ class Answers:
 
         An answer whose addresses work only with a secret in them is not kept.
         """
-        if any(_holds_secret(offer.url) for offer in answer.offers):
+        offers = answer.offers
+        # A token in the path is in that of all or none: to look for one in each address takes long.
+        if any(_holds_secret(one.url) for one in offers) or _is_stripped(offers[:1]):
             return
         entry = _Entry(index=_public(index), name=release.name, version=release.version, answer=answer)
         remember(self._path(index, release), msgspec.json.encode(entry))
@@ -86,9 +88,13 @@ class Answers:
 
 
 def _public(index: str) -> str:
-    return strip_credentials(index).rstrip("/")
+    return strip_index(index).rstrip("/")
 
 
 def _holds_secret(url: str) -> bool:
     suspicious = "/t/" in url or any(character in url for character in _SUSPICIOUS)
     return suspicious and strip_credentials(url) != url
+
+
+def _is_stripped(offers: list[Offer]) -> bool:
+    return any(strip_credentials(one.url) != one.url for one in offers)

@@ -14,18 +14,20 @@ from packaging.version import Version
 
 from envcap.errors import FileRefusedError, NotRunError
 from envcap.model.facts import Distribution
-from envcap.model.gap import Gap
-from envcap.model.lock import Checkout, Package, Wheel
+from envcap.model.gap import NOT_IN_IMAGE, Gap
+from envcap.model.lock import Package, Wheel
 from envcap.model.struct import Data
-from envcap.pins.classify import address_of, describe_origin, subject, wheel_name
+from envcap.pins.classify import describe_origin, subject, wheel_name
 from envcap.pins.configuration import place
-from envcap.pins.damage import Damage, describe_change
+from envcap.pins.damage import Damage, describe_change, edits_of
 from envcap.pins.identify import distinct, is_reasonable, matching
 from envcap.pins.offered import Offered, local_path
 from envcap.pins.pages import Offer
 from envcap.pins.patch import make_patch
+from envcap.pins.provenance import built_checkout, describe_state
 from envcap.pins.record import BROKEN_ZIP, Comparison, Rows, compare_records, installed_rows
 from envcap.pins.repack import CannotRepackError, Repacked, repack
+from envcap.pins.scripts import rewritten_scripts
 from envcap.redact import redact_text, strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
 
@@ -34,10 +36,8 @@ _CARRIED = (
     "the files installed here are carried beside the lock: the image gets what ran, but nobody else can vouch for it"
 )
 
-_LOST = "the image will not have it"
-_LOST_EDITED = (
-    "the image will not have it, neither as it is here nor as it was published; reinstall it to have it pinned"
-)
+_LOST = NOT_IN_IMAGE
+_LOST_EDITED = f"{NOT_IN_IMAGE}, neither as it is here nor as it was published; reinstall it to have it pinned"
 _EDITED = "the image gets the files as they are here, and the result may depend on what was changed in them"
 _UNPROVEN = "the image gets that file, and nobody has shown that its contents are what ran here"
 
@@ -115,18 +115,11 @@ class Carrier:
 
     def from_source(self, distribution: Distribution) -> Pinned:
         """Give what was built here from source."""
-        pinned = self.repacked(
-            distribution, reason=f"it was built on this machine from {describe_origin(distribution)}"
-        )
-        origin = distribution.direct_url
-        if origin is None or origin.vcs is None:
-            return pinned
-        checkout = Checkout(
-            kind="vcs",
-            repository=address_of(origin.url),
-            commit=origin.commit,
-            directory=origin.subdirectory or ".",
-        )
+        checkout, now = built_checkout(distribution, self._store), ""
+        if checkout is not None and checkout.kind == "folder":
+            now = f", which now is at {describe_state(checkout)}"
+        reason = f"it was built on this machine from {describe_origin(distribution)}{now}"
+        pinned = self.repacked(distribution, reason=reason)
         packages = [msgspec.structs.replace(package, checkout=checkout) for package in pinned.packages]
         return Pinned(packages=packages, gaps=pinned.gaps)
 
@@ -134,18 +127,27 @@ class Carrier:
         """Give what conda installed."""
         return self.repacked(distribution, reason="conda installed it, and its conda package is not pinned")
 
-    def repacked(self, distribution: Distribution, *, reason: str) -> Pinned:
-        """Give a wheel made of the installed files, and the Gap that says so."""
+    def repacked(self, distribution: Distribution, *, reason: str, patch: str | None = None) -> Pinned:
+        """Give a wheel made of the installed files, and the Gap that says so.
+
+        `patch` is what was changed in them, in the store, where the wheel that they came from is known.
+        """
         damage = self._damages.get(distribution.path, Damage())
         change = describe_change(damage)
         if change and change not in reason:
             reason = f"{reason}; {change}"
         try:
-            made = repack(distribution, prefix=self._prefix, store=self._store, missing=damage.missing)
+            made = repack(
+                distribution, prefix=self._prefix, store=self._store, missing=damage.missing, added=damage.added
+            )
         except CannotRepackError as error:
             problem = f"{reason}; its files cannot be carried: {error}"
             return Pinned(gaps=[_gap(distribution, problem, _LOST_EDITED if change else _LOST)])
-        return self.carried(distribution, made, reason=reason, consequence=_EDITED if change else _CARRIED)
+        carried = self.carried(distribution, made, reason=reason, consequence=_EDITED if change else _CARRIED)
+        edits = edits_of(damage, patch=patch)
+        return msgspec.structs.replace(
+            carried, packages=[msgspec.structs.replace(one, edits=edits) for one in carried.packages]
+        )
 
     def carried(
         self, distribution: Distribution, made: Repacked, *, reason: str, consequence: str = _CARRIED
@@ -161,7 +163,9 @@ class Carrier:
 
     def _identified(self, distribution: Distribution, candidates: Sequence[Offer]) -> Identified:
         """Tell which of the candidates is installed, by the RECORD inside each against the installed one."""
-        installed = installed_rows(Path(distribution.path))
+        metadata = Path(distribution.path)
+        installed = installed_rows(metadata)
+        rewritten = rewritten_scripts(metadata, installed)
         proven: list[tuple[Offer, Rows]] = []
         untold: list[Offer] = []
         problems: list[str] = []
@@ -171,7 +175,7 @@ class Carrier:
             except FileRefusedError as error:
                 problems.append(error.message.removesuffix("."))
                 continue
-            compared = compare_records(rows, installed)
+            compared = compare_records(rows, installed, rewritten=rewritten)
             if not rows or not installed or (compared.unstated and not compared.differing):
                 untold.append(offer)
             elif compared.differing:
@@ -212,7 +216,7 @@ class Carrier:
             return self.repacked(distribution, reason=f"{describe_change(damage)}; its wheel cannot be read: {error}")
         sha256 = self._store.add_bytes(patch, name)
         shown = f"the difference from `{offer.filename}` is in {_path_in_lock(sha256, name)}"
-        return self.repacked(distribution, reason=f"{describe_change(damage)}; {shown}")
+        return self.repacked(distribution, reason=f"{describe_change(damage)}; {shown}", patch=sha256)
 
     def _referenced(self, distribution: Distribution, offer: Offer, *, origin: str) -> Pinned:
         """Give the package of an offer: by URL where that can be written down, else with the file beside the lock."""

@@ -16,12 +16,13 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from envcap.model.facts import Distribution
-from envcap.model.gap import Gap
+from envcap.model.gap import NOT_IN_IMAGE, Gap
 from envcap.model.lock import Checkout
 from envcap.model.struct import Data
 from envcap.pins.carry import Carrier, Pinned
-from envcap.pins.classify import address_of, subject
+from envcap.pins.classify import subject
 from envcap.pins.editable import Imports, read_imports
+from envcap.pins.provenance import checkout_of, describe_state
 from envcap.pins.repack import (
     CannotRepackError,
     Member,
@@ -39,6 +40,7 @@ from envcap.sources import (
     is_secret_file,
     is_source_folder,
     list_files,
+    secret_line,
 )
 from envcap.store import Store
 
@@ -71,40 +73,18 @@ def pin_editable(
         made = _write(distribution, imports, tree, store=store, tag=tag)
     except CannotRepackError as error:
         reason = f"it is an editable install, and its source tree cannot be carried: {error}"
-        gap = Gap(
-            where="packages", subject=subject(distribution), reason=reason, consequence="the image will not have it"
-        )
+        gap = Gap(where="packages", subject=subject(distribution), reason=reason, consequence=NOT_IN_IMAGE)
         return Pinned(gaps=[gap])
     checkout = _checkout(distribution, tree, store)
-    pinned = carrier.carried(distribution, made, reason=_describe(tree, checkout))
+    carried = f"its source tree is carried ({len(tree.files)} files, {describe_state(checkout)})"
+    pinned = carrier.carried(distribution, made, reason=f"it is an editable install: {carried}")
     packages = [msgspec.structs.replace(package, origin="editable", checkout=checkout) for package in pinned.packages]
     return Pinned(packages=packages, gaps=[*pinned.gaps, *tree.gaps])
 
 
-def _describe(tree: _Tree, checkout: Checkout) -> str:
-    commit = f"commit {checkout.commit[:12]}" if checkout.commit else "no commit"
-    changes = ", with uncommitted changes" if checkout.patch else ""
-    untracked = f", {len(checkout.untracked)} untracked" if checkout.untracked else ""
-    return (
-        f"it is an editable install: its source tree is carried ({len(tree.files)} files, {commit}{changes}{untracked})"
-    )
-
-
 def _checkout(distribution: Distribution, tree: _Tree, store: Store) -> Checkout:
-    repository = tree.listing.repository
-    if repository is None:
-        return Checkout(kind="editable")
-    patch = tree.listing.patch
-    name = f"{canonicalize_name(distribution.name)}-{distribution.version}.patch"
-    return Checkout(
-        kind="editable",
-        repository=address_of(repository.address),
-        commit=repository.commit,
-        branch=repository.branch,
-        directory=repository.directory,
-        patch=store.add_bytes(patch, name) if patch else None,
-        untracked=tuple(path for path in tree.listing.untracked if path in tree.files),
-    )
+    found = checkout_of(distribution, tree.listing, store, kind="editable")
+    return msgspec.structs.replace(found, untracked=tuple(path for path in found.untracked if path in tree.files))
 
 
 def _read_tree(distribution: Distribution, imports: Imports, *, left_out: Sequence[Path]) -> _Tree:
@@ -126,7 +106,10 @@ def _read_tree(distribution: Distribution, imports: Imports, *, left_out: Sequen
             gaps.append(_link_gap(distribution, path))
     for root in [*imports.roots, *imports.modules.values()]:
         for source in _importable(root, project):
-            files.setdefault(_place_of(source, root, project), source.resolve())
+            home = _place_of(source, root, project)
+            if listing.left_out.get(home) == "secret" or secret_line(source) is not None:
+                continue
+            files.setdefault(home, source.resolve())
     size = sum(source.stat().st_size for source in files.values())
     if size > _LARGEST_TREE:
         raise CannotRepackError(f"it holds {size:,} bytes")

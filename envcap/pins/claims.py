@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from envcap.model.facts import Distribution
-from envcap.pins.record import INSTALLER_FILES, installed_table
-from envcap.pins.repack import made_scripts
+from envcap.pins.record import INSTALLER_FILES, installed_table, is_byte_code
+from envcap.pins.scripts import made_scripts
 
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
 _DIGITS = 20  # of a size; more than 4300 are refused by int() with an error of its own
@@ -89,7 +89,7 @@ def _rows(owner: int, metadata: Path) -> dict[str, Row]:
     site, made = str(metadata.parent), None
     last: dict[str, Row] = {}
     for path, digest, size in _read(metadata):
-        if path.endswith(".pyc") or "\0" in path:
+        if is_byte_code(path) or "\0" in path:
             continue
         if path.startswith(_OUTSIDE):
             made = made_scripts(metadata) if made is None else made

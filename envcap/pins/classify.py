@@ -5,7 +5,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from envcap.model.facts import DirectUrl, Distribution
-from envcap.model.gap import Gap
+from envcap.model.gap import NOT_IN_IMAGE, Gap
 from envcap.redact import strip_credentials
 
 Kind = Literal["index", "archive", "local", "built", "conda", "editable", "system", "unrecorded"]
@@ -72,11 +72,11 @@ def not_carried(distribution: Distribution, kind: Kind) -> Gap:
     reason, consequence = {
         "system": (
             "the operating system's package manager installed it, and nothing tells which files are its own",
-            "the image will not have it unless the base image brings it, perhaps in another version",
+            f"{NOT_IN_IMAGE} unless the base image brings it, perhaps in another version",
         ),
         "unrecorded": (
             "its installer left no list of its files (egg-info without RECORD), and no index offers just these",
-            "the image will not have it; reinstall it with pip to have it pinned",
+            f"{NOT_IN_IMAGE}; reinstall it with pip to have it pinned",
         ),
     }[kind]
     return Gap(where="packages", subject=subject(distribution), reason=reason, consequence=consequence)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envcap.errors import NotRunError
 from envcap.model.struct import Data
-from envcap.redact import strip_credentials
+from envcap.redact import strip_index
 
 # Later sections win, as in pip's ConfigOptionParser.
 _SECTIONS = ("global", "install", ":env:")
@@ -50,7 +50,7 @@ class Place(Data, frozen=True, kw_only=True):
     @property
     def public(self) -> str:
         """The address as it may be shown and stored."""
-        return strip_credentials(self.url)
+        return strip_index(self.url)
 
     def __repr__(self) -> str:
         return f"Place({self.public!r})"

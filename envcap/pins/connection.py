@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from envcap import __version__
 from envcap.errors import NotRunError
 from envcap.pins.configuration import Configuration
-from envcap.redact import strip_credentials
+from envcap.redact import strip_index
 
 if TYPE_CHECKING:
     import ssl
@@ -117,7 +117,7 @@ class Connection:
                     body=_body(response, url=url, most=most),
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise explain(error, url=url) from error
+            raise explain(error, url=strip_index(url)) from error
 
     def _server(self, url: str) -> Server | None:
         parts = urlsplit(url)
@@ -164,7 +164,7 @@ def _body(response: requests.Response, *, url: str, most: int) -> bytes:
         total += len(piece)
         if total > most:
             raise NotRunError(
-                f"`{strip_credentials(url)}` cannot be read: it answers with more than any page of an index has.",
+                f"`{strip_index(url)}` cannot be read: it answers with more than any page of an index has.",
                 hint="`pip config list` shows which index pip uses.",
             )
     return b"".join(pieces)

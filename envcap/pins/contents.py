@@ -13,7 +13,7 @@ import msgspec
 from envcap.model.progress import Progress, Tell
 from envcap.pins.claims import Claimed, identity_of
 from envcap.pins.record import encode_digest
-from envcap.pins.repack import with_plain_shebang
+from envcap.pins.scripts import with_plain_shebang
 from envcap.pins.threads import run_each
 
 _READERS = 8  # cold disks answer eight readers faster than two

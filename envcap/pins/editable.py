@@ -35,10 +35,11 @@ def read_imports(distribution: Distribution) -> Imports:
     Raises CannotRepackError where it is a loader that nobody else can read, or leads nowhere.
     """
     metadata = Path(distribution.path)
-    if distribution.layout == "egg-link":
-        return Imports(project=metadata.parent, roots=[metadata.parent])
     url = distribution.direct_url.url if distribution.direct_url else ""
     project = Path(unquote(urlsplit(url).path))
+    if distribution.layout == "egg-link":
+        root = metadata.parent
+        return Imports(project=project if project.is_dir() and root.is_relative_to(project) else root, roots=[root])
     if not project.is_dir():
         raise CannotRepackError(f"its source tree `{project}` is gone")
     roots: list[Path] = []

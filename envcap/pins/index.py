@@ -161,7 +161,7 @@ def _check_denials(place: Place, answers: Sequence[Answer], connection: Connecti
 def _refused(reply: Reply, place: Place) -> NotRunError:
     from envcap.pins.session import explain_status
 
-    return explain_status(reply.status, reply.reason, url=place.url)
+    return explain_status(reply.status, reply.reason, url=place.public)
 
 
 def _insecure(place: Place, configuration: Configuration) -> bool:

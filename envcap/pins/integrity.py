@@ -3,21 +3,19 @@
 Existence and size come first, then the digest, several files at once. The format of RECORD is that of PEP 376.
 """
 
-import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from envcap.model.facts import Distribution
 from envcap.model.progress import Tell
 from envcap.pins.claims import Claimed, Row, read_claims
 from envcap.pins.contents import read_contents
 from envcap.pins.damage import Damage
+from envcap.pins.unowned import find_unowned
 from envcap.pins.verified import Verified
 
 _NOTHING_READ = ("",)  # of a file that was not worth it: no row is right about it
-_MODULES = (".py", ".so")
-_NOBODYS = {"_virtualenv.py"}  # virtualenv and uv put it into every environment
 
 
 def check_files(
@@ -45,8 +43,9 @@ def check_files(
             state = _state(row, file, contents.get(file.path, _NOTHING_READ))
             if state:
                 found[row.owner][state].add(row.path)
-    for owner, path in _unowned(distributions, {file.path: file.rows[0].owner for file in claimed}):
-        found[owner]["unowned"].add(path)
+    changed = {owner for owner, states in found.items() if states.keys() & {"edited", "missing"}}
+    for stray in find_unowned(distributions, claimed, changed=changed):
+        found[stray.owner]["added" if stray.carried else "unowned"].add(stray.path)
     return {
         distributions[owner].path: Damage(**{state: sorted(paths) for state, paths in states.items()})
         for owner, states in sorted(found.items())
@@ -63,25 +62,3 @@ def _state(row: Row, file: Claimed, contents: Sequence[str]) -> str:
         return ""
     theirs = any(other.digest.rstrip("=") in contents for other in file.rows if other.owner != row.owner)
     return "replaced" if theirs else "edited"
-
-
-def _unowned(distributions: Sequence[Distribution], owners: dict[str, int]) -> Iterator[tuple[int, str]]:
-    """Give the modules that nobody's RECORD has, each with the owner of its folder, as RECORD would spell them.
-
-    A site directory where some distribution left no list of its files is passed over: they might be its.
-    """
-    sites = {os.path.dirname(one.path) for one in distributions}  # noqa: PTH120
-    silent = {os.path.dirname(one.path) for one in distributions if not one.record}  # noqa: PTH120
-    for site in sorted(sites - silent):
-        folders: dict[str, int] = {}
-        for path, owner in owners.items():
-            first, below, _ = path.removeprefix(f"{site}/").partition("/")
-            if path.startswith(f"{site}/") and below and not first.endswith(".dist-info"):
-                folders[first] = min(owner, folders.get(first, owner))
-        for first, owner in sorted(folders.items()):
-            for folder, below_it, files in os.walk(f"{site}/{first}"):
-                below_it[:] = [name for name in below_it if name != "__pycache__"]
-                for name in files:
-                    path = f"{folder}/{name}"
-                    if name.endswith(_MODULES) and name not in _NOBODYS and path not in owners:
-                        yield owner, path.removeprefix(f"{site}/")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from envcap.model.struct import Data
 from envcap.pins.debian import InstalledByDpkg
-from envcap.pins.repack import made_scripts
+from envcap.pins.record import is_byte_code
+from envcap.pins.scripts import made_scripts
 from envcap.regular import LARGEST_METADATA, read_regular
 
 _PYTHON = re.compile(rb"#![^\n]*python")
@@ -63,7 +64,7 @@ def _sorted_out(paths: Iterable[str], metadata: Path, *, source: str) -> Listing
     made = made_scripts(metadata)
     for text in paths:
         path = Path(text)
-        if not path.is_file() or path.is_relative_to(metadata) or _is_byte_code(path):
+        if not path.is_file() or path.is_relative_to(metadata) or is_byte_code(text):
             continue
         if path.is_relative_to(site) and stays_inside(path, site):
             files[path.relative_to(site).as_posix()] = path
@@ -101,10 +102,6 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, below, names in os.walk(folder):
         below[:] = sorted(name for name in below if name != "__pycache__")
         yield from (Path(parent, name) for name in sorted(names))
-
-
-def _is_byte_code(path: Path) -> bool:
-    return path.suffix in {".pyc", ".pyo"} or "__pycache__" in path.parts
 
 
 def _is_script(path: Path) -> bool:

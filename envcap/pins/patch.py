@@ -1,4 +1,4 @@
-"""The difference between a published wheel and what was edited after it was installed, for people to read.
+"""The difference between a published wheel and what was changed after it was installed, for people to read.
 
 Text is a unified diff that `patch -p1` and `git apply` take in an unpacked wheel; of all else there are two digests.
 """
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from envcap.pins.damage import Damage
-from envcap.pins.repack import with_plain_shebang
+from envcap.pins.scripts import with_plain_shebang
 
 _LARGEST_TEXT = 1 << 20  # bytes; comparing line by line takes more than linear time
+_MOST_WHOLE = 4 << 20  # bytes of files that came or went, shown in full: of half a package nobody reads them
 
 
 def make_patch(wheel: IO[bytes], site: Path, damage: Damage, *, title: str, prefix: Path) -> bytes:
@@ -26,11 +27,15 @@ def make_patch(wheel: IO[bytes], site: Path, damage: Damage, *, title: str, pref
     parts = [f"# {title}\n".encode()]
     with zipfile.ZipFile(wheel) as archive:
         names = _names(archive)
-        for path in sorted({*damage.edited, *damage.missing}):
+        whole = 0
+        for path in sorted({*damage.edited, *damage.missing, *damage.added}):
             script = path.startswith(("../", "/"))
             name = names.get(f"bin/{path.rpartition('/')[2]}" if script else path)
             before = _of_wheel(archive, name) if name is not None else None
-            after = _of_disk(site / path, script=script) if path in damage.edited else None
+            after = _of_disk(site / path, script=script) if path not in damage.missing else None
+            if (before is None) != (after is None):
+                whole += len(before or after or b"")
+                before, after = (before, after) if whole <= _MOST_WHOLE else (_described(before), _described(after))
             if not _is_inside(site / path, prefix, site):
                 before, after = "not shown", "outside the environment"
             parts += _part(_printable(name if script and name else path), before, after)
@@ -74,22 +79,27 @@ def _names(archive: zipfile.ZipFile) -> dict[str, str]:
 
 
 def _part(path: str, before: bytes | str | None, after: bytes | str | None) -> Iterator[bytes]:
-    if isinstance(before, bytes) and isinstance(after, bytes) and _is_text(before) and _is_text(after):
-        lines = difflib.diff_bytes(
-            difflib.unified_diff, _lines(before), _lines(after), f"a/{path}".encode(), f"b/{path}".encode()
-        )
-        for line in lines:
+    if _is_text(before) and _is_text(after) and (before is not None or after is not None):
+        old, new = (f"a/{path}".encode(), f"b/{path}".encode())
+        if before is None or after is None:  # without these two lines an empty file would leave no trace
+            yield b"diff --git " + old + b" " + new + b"\n"
+            yield b"new file mode 100644\n" if before is None else b"deleted file mode 100644\n"
+        old, new = (b"/dev/null" if before is None else old), (b"/dev/null" if after is None else new)
+        for line in difflib.diff_bytes(difflib.unified_diff, _lines(before), _lines(after), old, new):
             yield line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n"
         return
     yield f"# not shown as text: {path}\n".encode()
     yield f"#   published {_described(before)}\n#   installed {_described(after)}\n".encode()
 
 
-def _lines(content: bytes) -> list[bytes]:
-    return re.findall(rb"[^\n]*\n|[^\n]+", content)
+def _lines(content: bytes | str | None) -> list[bytes]:
+    return re.findall(rb"[^\n]*\n|[^\n]+", content) if isinstance(content, bytes) else []
 
 
-def _is_text(content: bytes) -> bool:
+def _is_text(content: bytes | str | None) -> bool:
+    """Tell whether lines can be shown; of a file that is not there, there are none."""
+    if not isinstance(content, bytes):
+        return content is None
     try:
         content.decode()
     except UnicodeDecodeError:

@@ -22,6 +22,7 @@ from envcap.pins.offered import Offered
 from envcap.pins.others import Others, is_unlisted
 from envcap.pins.pages import Offer, Wanted
 from envcap.pins.threads import run_each
+from envcap.pins.unowned import unlooked_gaps
 from envcap.pins.verified import Verified
 from envcap.store import Store
 
@@ -83,6 +84,7 @@ def conclude(
             [
                 *(gap for part in parts for gap in part.gaps),
                 *(gap for one, _ in classified if one.path in damages for gap in damage_gaps(one, damages[one.path])),
+                *unlooked_gaps([one for one, _ in classified]),
                 *others.stray_gaps(),
             ],
             key=lambda gap: gap.subject.lower(),
@@ -98,10 +100,16 @@ class Inquiry:
 
     def identify(self, distributions: Sequence[Distribution], *, refresh: bool) -> dict[str, Identified]:
         """Give what was identified by the path of each distribution's metadata."""
-        first = self._look_up(distributions, within=0.0 if refresh else _DAY)
-        identified = self._prove(distributions, first)
-        doubtful = [one for one in distributions if first[one.path].recalled and not identified[one.path].proven]
-        return identified | self._prove(doubtful, self._look_up(doubtful, within=0.0))
+        found = self._look_up(distributions, within=0.0 if refresh else _DAY)
+        identified = self._prove(distributions, found)
+        doubtful = [one for one in distributions if found[one.path].recalled and not identified[one.path].proven]
+        found |= self._look_up(doubtful, within=0.0)
+        identified |= self._prove(doubtful, found)
+        # pip's indexes have files of its name and tags, and none of these is the one: uv may have taken another.
+        wrong = [one for one in distributions if not identified[one.path].proven and _has(one, found[one.path])]
+        elsewhere = self._declared(wrong, {_release(one): found[one.path] for one in wrong}, within=0.0)
+        found |= {one.path: elsewhere[_release(one)] for one in wrong if _release(one) in elsewhere}
+        return identified | self._prove([one for one in wrong if _release(one) in elsewhere], found)
 
     def offers(self, distributions: Sequence[Distribution]) -> dict[str, list[Offer]]:
         """Give what is on offer for each, by the path of its metadata; asked for anew."""
@@ -111,7 +119,8 @@ class Inquiry:
         if not distributions:
             return {}
         found = self._ask(distributions, connection=self._connection, within=within)
-        found |= self._declared(distributions, found, within=within)
+        missing = [one for one in distributions if not _has(one, found[_release(one)])]
+        found |= self._declared(missing, found, within=within)
         return {distribution.path: found[_release(distribution)] for distribution in distributions}
 
     def _ask(
@@ -128,16 +137,15 @@ class Inquiry:
     def _declared(
         self, distributions: Sequence[Distribution], found: dict[Wanted, Found], *, within: float
     ) -> dict[Wanted, Found]:
-        """Give what further places that the project names offer of what pip's have not with these tags."""
+        """Give what further places that the project names offer, after what was `found` of these already."""
         configuration = self._connection.configuration
-        missing = [one for one in distributions if not matching(one, found[_release(one)].offers)]
-        if not (missing and (configuration.declared or configuration.declared_links)):
+        if not (distributions and (configuration.declared or configuration.declared_links)):
             return {}
         further = msgspec.structs.replace(
             configuration, indexes=configuration.declared, find_links=configuration.declared_links
         )
         with Connection(further) as connection:
-            more = self._ask(missing, connection=connection, within=within)
+            more = self._ask(distributions, connection=connection, within=within)
         return {
             release: Found(
                 offers=[*found[release].offers, *one.offers], recalled=found[release].recalled or one.recalled
@@ -156,6 +164,11 @@ class Inquiry:
             known[distribution.path] = identified
             self._tell(Progress(kind="count", text="proving packages", done=len(known), total=len(distributions)))
         return known
+
+
+def _has(distribution: Distribution, found: Found) -> bool:
+    """Tell whether something is on offer that could be the installed wheel, by its tags."""
+    return bool(matching(distribution, found.offers))
 
 
 def find_damages(

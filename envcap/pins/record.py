@@ -12,7 +12,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,7 @@ from envcap.regular import read_regular
 # Written by installers beside what the wheel holds.
 INSTALLER_FILES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
 _SIGNATURES = {"RECORD.jws", "RECORD.p7s"}
+_LIBRARY, _OUTSIDE = {"purelib", "platlib"}, ("../", "/")
 _DATA = re.compile(r"[^/]+\.data/(?P<scheme>[^/]+)/(?P<path>.*)")
 
 LARGEST_RECORD = 1 << 27  # bytes: more than a million rows
@@ -93,11 +94,17 @@ class Comparison(Data, frozen=True, kw_only=True):
         return self.files > 0 and not self.differing and not self.unstated
 
 
-def compare_records(wheel: Mapping[str, str], installed: Mapping[str, str]) -> Comparison:
-    """Compare what the wheel puts below the site directory with what is installed there.
+def compare_records(
+    wheel: Mapping[str, str],
+    installed: Mapping[str, str],
+    *,
+    rewritten: Mapping[str, Collection[str]] | None = None,
+) -> Comparison:
+    """Compare what the wheel holds with what is installed. Hashes are compared as each RECORD states them.
 
-    What installers add or rewrite is left aside: their own metadata files, byte code, and everything outside the
-    site directory, where scripts get another first line. Hashes are compared as each RECORD states them.
+    What installers add is left aside: their own metadata files, byte code, scripts that they make. What is outside
+    the site directory is compared where `rewritten` tells which scripts got another first line, by their rows, and
+    which digests each may have had before; an empty one may have had any.
     """
     held, here = _comparable(wheel), _comparable(installed)
     moved = _moved(wheel)
@@ -107,11 +114,50 @@ def compare_records(wheel: Mapping[str, str], installed: Mapping[str, str]) -> C
             if any(candidate.endswith(f"/{path}") for candidate in candidates):
                 held[path] = here[path]
     every = held.keys() | here.keys()
+    outside = {} if rewritten is None else _outside(wheel, installed, rewritten)
+    wrong = [path for path, is_same in outside.items() if not is_same]
     return Comparison(
-        files=len(every),
-        differing=sorted(path for path in every if held.get(path) != here.get(path)),
+        files=len(every) + len(outside),
+        differing=sorted([*(path for path in every if held.get(path) != here.get(path)), *wrong]),
         unstated=sorted(path for path, digest in held.items() if not digest),
     )
+
+
+def _outside(
+    wheel: Mapping[str, str], installed: Mapping[str, str], rewritten: Mapping[str, Collection[str]]
+) -> dict[str, bool]:
+    """Tell of each script, header and data file of the wheel, where it can be told, whether it is what is installed."""
+    told: dict[str, bool] = {}
+    placed = {row.replace("../", ""): row for row in installed if row.startswith(_OUTSIDE)}
+    for path, digest in wheel.items():
+        match = _DATA.fullmatch(path)
+        if match is None or match["scheme"] in _LIBRARY or not digest:
+            continue
+        row = _row_of(match["scheme"], match["path"], placed)
+        stated = installed[row] if row is not None else ""
+        if row is None or digest.partition("=")[0] != stated.partition("=")[0]:
+            continue
+        before = rewritten.get(row)
+        told[path] = stated == digest or (before is not None and (not before or digest in before))
+    return told
+
+
+def _row_of(scheme: str, path: str, placed: Mapping[str, str]) -> str | None:
+    """Give the row of what a wheel puts outside the site directory; None where it is not found."""
+    match scheme:
+        case "scripts":
+            ends = f"bin/{path}"
+        case "data":
+            ends = path
+        case "headers":  # in a folder of the distribution, below one of the interpreter
+            return next(
+                (row for place, row in placed.items() if "include/" in place and place.endswith(f"/{path}")), None
+            )
+        case _:
+            return None
+    if ends in placed:
+        return placed[ends]
+    return next((row for place, row in placed.items() if place.startswith("/") and place.endswith(f"/{ends}")), None)
 
 
 def same_contents(wheel: Mapping[str, str], installed: Mapping[str, str]) -> bool:
@@ -133,7 +179,7 @@ def _comparable(rows: Mapping[str, str]) -> Rows:
     compared: Rows = {}
     for path, digest in rows.items():
         match = _DATA.fullmatch(path)
-        if match is not None and match["scheme"] not in {"purelib", "platlib"}:
+        if match is not None and match["scheme"] not in _LIBRARY:
             continue
         inside = match["path"] if match is not None else path
         if not _is_generated(inside):
@@ -145,7 +191,12 @@ def _is_generated(path: str) -> bool:
     folder, _, name = path.rpartition("/")
     if folder.endswith(".dist-info") and (name in INSTALLER_FILES or name in _SIGNATURES):
         return True
-    return path.startswith(("../", "/")) or name.endswith(".pyc")
+    return path.startswith(_OUTSIDE) or is_byte_code(path)
+
+
+def is_byte_code(path: str) -> bool:
+    """Tell whether a file is made anew from its source; byte code elsewhere may be all there is of a module."""
+    return "__pycache__/" in path
 
 
 def encode_digest(digest: bytes) -> str:

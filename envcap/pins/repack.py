@@ -4,7 +4,6 @@ The format is PEP 427. Scripts that an installer makes from entry points, byte c
 left out: the next installer makes them anew.
 """
 
-import configparser
 import hashlib
 import os
 import re
@@ -20,17 +19,15 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from envcap.model.facts import Distribution
 from envcap.model.struct import Data
 from envcap.pins.identify import expand, is_reasonable
-from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows
-from envcap.regular import read_regular
+from envcap.pins.record import INSTALLER_FILES, encode_digest, installed_rows, is_byte_code
+from envcap.pins.scripts import made_scripts, with_plain_shebang
+from envcap.redact import strip_exposed
 from envcap.store import Store
 from envcap.trust.lock import is_wheel_name
 
-_LARGEST_ENTRY_POINTS = 1 << 22  # bytes
+_LARGEST_METADATA = 1 << 24  # bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
 _SITE = re.compile(r"lib(64)?/(python|pypy)[\d.]+/(site|dist)-packages")
-# What pip, uv and distlib put where a path is too long for a `#!` line.
-_SHELL_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*python[^\n]*\n' '''\n")
-_SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
 _NAMES_LEFT_OUT = INSTALLER_FILES | {"RECORD.jws", "RECORD.p7s", "provenance_url.json"}
 
 
@@ -53,16 +50,29 @@ class Member(Data, frozen=True, kw_only=True):
     source: Path
     script: bool = False
 
+    @property
+    def metadata(self) -> bool:
+        """Whether it is one of the .dist-info."""
+        return self.name.partition("/")[0].endswith(".dist-info")
 
-def repack(distribution: Distribution, *, prefix: Path, store: Store, missing: Collection[str] = ()) -> Repacked:
+
+def repack(
+    distribution: Distribution,
+    *,
+    prefix: Path,
+    store: Store,
+    missing: Collection[str] = (),
+    added: Collection[str] = (),
+) -> Repacked:
     """Make a wheel of the files that `distribution` has installed and add it to `store`.
 
-    `prefix` is sys.prefix of the environment; of `missing`, as RECORD spells paths, it is known that they are gone.
+    `prefix` is sys.prefix of the environment; of `missing`, as RECORD spells paths, it is known that they are gone, and
+    `added` are as good as its own.
     Raises CannotRepackError when a file is gone, lies outside the prefix,
     or the metadata does not say what there is to take.
     """
     stem = stem_of(distribution)
-    members = list(_members(distribution, stem=stem, prefix=prefix, missing=missing))
+    members = list(_members(distribution, stem=stem, prefix=prefix, missing=missing, added=added))
     return keep(members, name=wheel_name_of(distribution, stem), record=f"{stem}.dist-info/RECORD", store=store)
 
 
@@ -123,7 +133,9 @@ def metadata_members(distribution: Distribution, *, stem: str) -> Iterator[Membe
             yield Member(name=f"{stem}.dist-info/{path.relative_to(metadata).as_posix()}", source=path)
 
 
-def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str]) -> Iterator[Member]:
+def _members(
+    distribution: Distribution, *, stem: str, prefix: Path, missing: Collection[str], added: Collection[str]
+) -> Iterator[Member]:
     metadata = Path(distribution.path)
     site = metadata.parent
     rows = installed_rows(metadata)
@@ -132,7 +144,7 @@ def _members(distribution: Distribution, *, stem: str, prefix: Path, missing: Co
     root = _root(site, prefix)
     made = made_scripts(metadata)
     taken: set[str] = set()
-    for row in rows:
+    for row in [*rows, *added]:
         if row in missing:
             continue
         path = Path(os.path.normpath(site / row))
@@ -153,7 +165,7 @@ def _root(site: Path, prefix: Path) -> Path:
 
 
 def _is_left_out(path: Path, metadata: Path) -> bool:
-    if path.suffix in {".pyc", ".pyo"} or "__pycache__" in path.parts:
+    if is_byte_code(str(path)):
         return True
     return path.parent == metadata and (
         path.name in _NAMES_LEFT_OUT or re.fullmatch(r"uv_\w+\.json", path.name) is not None
@@ -186,18 +198,6 @@ def _readable(path: Path, root: Path) -> Path:
     return source
 
 
-def made_scripts(metadata: Path) -> set[str]:
-    """Give the names of scripts that installers make from entry_points.txt."""
-    parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign] # names keep their case
-    try:
-        parser.read_string(read_regular(metadata / "entry_points.txt", limit=_LARGEST_ENTRY_POINTS).decode())
-    except (configparser.Error, UnicodeDecodeError, OSError):
-        return set()
-    sections = ("console_scripts", "gui_scripts")
-    return {name for section in sections if parser.has_section(section) for name in parser.options(section)}
-
-
 def _write(path: Path, members: list[Member], *, record: str) -> None:
     rows: list[str] = []
     with zipfile.ZipFile(path, "w") as archive:
@@ -211,6 +211,8 @@ def _write(path: Path, members: list[Member], *, record: str) -> None:
 def _add(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
     """Add one file; give the sha256 and the size of what was added."""
     status = _status(member.source)
+    if member.metadata and status.st_size <= _LARGEST_METADATA:
+        return _add_metadata(archive, member)
     entry = _entry(member.name, executable=member.script or bool(status.st_mode & stat.S_IXUSR))
     entry.file_size = status.st_size
     digest = hashlib.sha256()
@@ -220,6 +222,14 @@ def _add(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
             digest.update(piece)
             size += target.write(piece)
     return digest.digest(), size
+
+
+def _add_metadata(archive: zipfile.ZipFile, member: Member) -> tuple[bytes, int]:
+    """Add a file of the .dist-info; in addresses that its maker wrote there may be logins, of `Requires-Dist` say."""
+    with _open(member.source) as file:
+        content = strip_exposed(file.read())
+    archive.writestr(_entry(member.name, executable=False), content)
+    return hashlib.sha256(content).digest(), len(content)
 
 
 def _status(path: Path) -> os.stat_result:
@@ -241,14 +251,6 @@ def _pieces(file: IO[bytes], *, script: bool) -> Iterator[bytes]:
     yield with_plain_shebang(first) if script else first
     while piece := file.read(1 << 20):
         yield piece
-
-
-def with_plain_shebang(content: bytes) -> bytes:
-    """Give a script with the first line that it has in a wheel, in place of the one that names an interpreter."""
-    for pattern in (_SHELL_SHEBANG, _SHEBANG):
-        if pattern.match(content):
-            content = pattern.sub(b"#!python\n", content, count=1)
-    return content
 
 
 def _entry(name: str, *, executable: bool) -> zipfile.ZipInfo:

@@ -20,7 +20,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from envcap.errors import FileRefusedError
 from envcap.model.facts import Distribution, Facts
-from envcap.model.gap import Gap
+from envcap.model.gap import NOT_IN_IMAGE, Gap
 from envcap.pins.carry import Carrier, Pinned
 from envcap.pins.classify import Kind, not_carried, subject
 from envcap.pins.debian import InstalledByDpkg
@@ -75,7 +75,7 @@ class Unlisted:
                     return self._carried(distribution, kind, metadata, listing)
         except CannotRepackError as error:
             reason = f"{_WHO.get(kind, _NO_RECORD)}; its files cannot be carried: {error}"
-            consequence = "the image will not have it"
+            consequence = NOT_IN_IMAGE
             return Pinned(
                 gaps=[Gap(where="packages", subject=subject(distribution), reason=reason, consequence=consequence)]
             )

@@ -35,7 +35,7 @@ class Captured(Data, frozen=True, kw_only=True):
 def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
     """Give the sha256 of every code file, by path: taken before and after the runs, it shows what they wrote.
 
-    Raises WrongUsageError for a link that leads out of the project.
+    Raises WrongUsageError for a link that leads out of the project, and for a secret in what the command names.
     """
     listing = list_files(project, left_out=outputs_and_data(project, declaration))
     for gap in listing.gaps:
@@ -44,6 +44,11 @@ def fingerprints(project: Path, declaration: Declaration) -> dict[str, str]:
                 f"`{gap.subject}` is a link that leads out of the project: it cannot be frozen with the code.",
                 hint=f"If the evaluation reads it, declare it: `--data {gap.subject}`; if not, let git ignore it, "
                 "or remove it.",
+            )
+        if listing.left_out.get(gap.subject) == "secret" and gap.subject in declaration.command:
+            raise WrongUsageError(
+                f"`{gap.subject}` is what the command runs, and cannot be frozen with the code: {gap.reason}.",
+                hint="Let the evaluation take it from netrc, a keyring or a variable.",
             )
     return {path: _fingerprint(project / path) for path in listing.paths}
 

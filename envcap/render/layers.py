@@ -102,5 +102,17 @@ def _path(number: int, layer: _Layer) -> str:
 
 
 def _comment(layer: _Layer) -> list[str]:
-    words = ", ".join(f"{package.name} {package.version}" for package in layer.packages)
+    words = ", ".join(f"{package.name} {package.version}{_edited(package)}" for package in layer.packages)
     return textwrap.wrap(" ".join(words.split()), width=_WIDTH)
+
+
+def edited_comment(packages: list[Package]) -> list[str]:
+    """Give the lines of a comment on the packages that are not as they were published; none where all are."""
+    words = ", ".join(f"{one.name} {one.version}{_edited(one)}" for one in packages if one.edits is not None)
+    return textwrap.wrap(" ".join(f"Not as published: {words}.".split()), width=_WIDTH) if words else []
+
+
+def _edited(package: Package) -> str:
+    if package.edits is None:
+        return ""
+    return f" (changed by hand: {package.edits.files} file{'s' * (package.edits.files != 1)})"

@@ -15,6 +15,7 @@ from envcap.render.context import (
     os_package_lists,
 )
 from envcap.render.furnishing import image_archive
+from envcap.render.layers import edited_comment
 from envcap.render.templates import fill
 
 
@@ -73,6 +74,7 @@ def portable_values(lock: Lock, *, tag: str, lock_sha256: str, target: Target) -
         **values,
         "has_wheels": bool(_wheels(lock)),
         "not_locked": not_locked,
+        "edited": edited_comment(lock.packages),
         "uninstall": removal_of(not_locked),
         "date": _snapshot_date(lock) if values["has_os_packages"] else "",
     }

@@ -11,7 +11,7 @@ _WHY = {
     "ignored": "ignored by git",
     "hidden": "hidden",
     "large": "too large",
-    "secret": "named as secrets are",
+    "secret": "named as secrets are, or holding one",
     "outside": "links that lead out",
     "repository": "repositories of their own",
     "written": "written by the evaluation",

@@ -7,7 +7,7 @@ from pathlib import Path
 from envcap.model.gap import Gap
 from envcap.model.image import Context, Image, Layer
 from envcap.model.layout import CODE_ARCHIVE
-from envcap.model.lock import Base, Lock, Package
+from envcap.model.lock import Base, Lock
 from envcap.model.numerics import Numerics
 from envcap.model.verdict import Check, Judgement
 from envcap.report.code import code_lines, data_line, submodule_table
@@ -16,7 +16,7 @@ from envcap.report.layers import layer_lines
 from envcap.report.machine import around_lines, around_tables
 from envcap.report.stress import stress_lines
 from envcap.report.table import plain, table_lines
-from envcap.report.tree import package_rows, tree_lines
+from envcap.report.tree import edited_lines, package_rows, tree_lines, unresolved
 from envcap.report.why import why_lines
 
 _CHECK_HEADINGS = ("output", "frozen", "came back", "tolerance", "judgement")
@@ -36,7 +36,7 @@ def describe_show(lock: Lock, path: Path, sha256: str, *, as_tree: bool) -> str:
     packages = (
         tree_lines(lock)
         if as_tree
-        else table_lines(("package", "version", "origin", "why it is there"), package_rows(lock))
+        else table_lines(("package", "version", "certainty", "origin", "why it is there"), package_rows(lock))
     )
     return _text([*_summary(lock, path, sha256), "", *packages, *submodule_table(lock.code), *around_tables(lock)])
 
@@ -46,7 +46,7 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
     lines = {
         "python": f"{python.implementation} {python.version} ({python.kind})",
         **_conda(lock),
-        "packages": _packages(lock.packages),
+        "packages": _packages(lock),
         "system": f"{system.distribution} {system.version}, {system.libc} {system.libc_version}, {system.architecture}",
         "hardware": ", ".join([hardware.cpu or "unknown processor", *(gpu.name for gpu in hardware.gpus)]),
         "numerics": _numerics(lock.numerics),
@@ -60,6 +60,7 @@ def _summary(lock: Lock, path: Path, sha256: str) -> list[str]:
         f"Frozen: {path.name} (sha256 {sha256[:12]}…)",
         *_aligned(lines),
         *derivation_lines(lock.derivation),
+        *edited_lines(lock),
         *_conflicts(lock),
         *_gaps(lock.gaps),
     ]
@@ -89,7 +90,7 @@ def describe_build(
         return _text([*lines, *_gaps(lock.gaps)])
     size = f", {image.size / 1e6:,.0f} MB" if image.size else ""
     lines = [f"Built: {image.reference} ({image.engine}{size})", *_how_built(image)]
-    lines += [*layer_lines(layers, copies), *_gaps(lock.gaps)]
+    lines += [*layer_lines(layers, copies), *edited_lines(lock), *_gaps(lock.gaps)]
     elsewhere = "" if unpacked is None else f" --project {shlex.quote(str(unpacked))} --name {lock.name}"
     return _text([*lines, _next_after_build(context, image, portable=portable) + elsewhere])
 
@@ -180,12 +181,14 @@ def _how_judged(judgement: Judgement) -> list[str]:
     return [*lines, ""]
 
 
-def _packages(packages: list[Package]) -> str:
+def _packages(lock: Lock) -> str:
+    packages, lost = lock.packages, len(unresolved(lock))
     words = {"proven": "proven by RECORD", "tags": "told by name and tags only", "carried": "carried"}
     counts = {word: sum(one.confidence == confidence for one in packages) for confidence, word in words.items()}
     beside = sum(one.wheel.path is not None for one in packages)
     parts = [f"{count} {word}" for word, count in counts.items() if count]
-    return ", ".join([f"{len(packages)} pinned by sha256", *parts, *([f"{beside} in .envcap/store"] if beside else [])])
+    parts += [f"{beside} in .envcap/store"] if beside else []
+    return ", ".join([f"{len(packages)} pinned by sha256", *parts, *([f"{lost} unresolved"] if lost else [])])
 
 
 def _conda(lock: Lock) -> _LINES:

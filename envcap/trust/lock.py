@@ -103,6 +103,8 @@ def _complaints_about_packages(packages: list[Package]) -> Iterator[str]:
         yield from complaints_about_file(f"`{package.name}`", wheel)
         if package.index is not None and has_control_characters(package.index):
             yield f"the index of `{package.name}` is {show(package.index)}, which is no address"
+        if package.edits is not None and len(package.edits.paths) > package.edits.files:
+            yield f"`{package.name}` names more changed files than it counts"
         if package.name in names or wheel.name in names:
             yield f"`{package.name}` is listed twice"
         names.update((package.name, wheel.name))
@@ -122,6 +124,8 @@ def _digests(lock: Lock) -> Iterator[tuple[str, str]]:
     for package in lock.packages:
         if package.checkout is not None and package.checkout.patch is not None:
             yield f"the patch of {show(package.name)}", package.checkout.patch
+        if package.edits is not None and package.edits.patch is not None:
+            yield f"the changes to {show(package.name)}", package.edits.patch
     for item in lock.data:
         yield f"the data {show(item.path)}", item.sha256
         if item.manifest is not None:

@@ -20,6 +20,7 @@
 FROM registry.example.org/library/python:3.11.7-slim-bookworm@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb AS packages
 WORKDIR /context
 # Packages that no index has.
+# Not as published: beta-tools 2.1.post1+local (changed by hand: 3 files).
 COPY ["wheels", "wheels/"]
 COPY ["requirements.txt", "./"]
 RUN ["python3", "-m", "venv", "/opt/env"]

@@ -51,6 +51,10 @@ def start() -> Iterator[Callable[..., Index]]:
         server.server_close()
 
 
+# As hosts of private packages have it in the path of an index; the canary is in the middle of it.
+_PATH_TOKEN = f"x7Qp{_MARK}9Zk2Wd4Rt8"
+
+
 def _with_login(url: str, secret: str) -> str:
     return url.replace("://", f"://user:{secret}@")
 
@@ -97,6 +101,7 @@ class Planted:
         uvs = start(secret=canary("uv-index"))
         uvs.add(self.install("mu", installer="uv"))
         extras = [_with_login(extra.simple, canary("extra-index")), netrc.simple, keyring.simple, self.signing.simple]
+        extras += self._plant_paths(start)
         self.environ.update(
             PIP_INDEX_URL=_with_login(self.main.simple, canary("main-index")),
             PIP_EXTRA_INDEX_URL=" ".join(extras),
@@ -116,6 +121,21 @@ class Planted:
         (self.home / ".netrc").write_text(f"machine localhost login user password {canary('netrc')}\n")
         (self.home / ".netrc").chmod(stat.S_IRUSR | stat.S_IWUSR)
         self._plant_keyring()
+
+    def _plant_paths(self, start: Callable[..., Index]) -> list[str]:
+        """Offer packages from indexes whose path is the secret; one has `simple` in its path, one has not."""
+        addresses = []
+        for name, home in (("nu", f"/{_PATH_TOKEN}/team/python/simple"), ("xi", f"/team/{_PATH_TOKEN}")):
+            index = start()
+            wheel = self.install(name)
+            index.add(wheel)
+            served = f"{home.removesuffix('/simple')}/{wheel.name}"
+            index.redirects[f"{home}/{name}/"] = f"/simple/{name}/"
+            index.redirects[served] = f"/files/{wheel.name}"
+            file = {"filename": wheel.name, "url": f"{index.url}{served}", "hashes": {}}
+            index.pages[name] = ("application/vnd.pypi.simple.v1+json", json.dumps({"files": [file]}).encode())
+            addresses.append(f"{index.url}{home}/")
+        return addresses
 
     def _plant_keyring(self) -> None:
         programs = self.folder / "programs"
@@ -152,6 +172,10 @@ class Planted:
         self.signing.redirects[f"/files/redirected/{wheel.name}"] = target
         broken = {"url": f"https://user:{canary('unreachable')}@127.0.0.1:1/kappa-1.0-py3-none-any.whl"}
         self.install("kappa", {**broken, "archive_info": {}})
+        built = self.site / f"{self.install('omicron').stem.partition('-py3')[0]}.dist-info"
+        with (built / "METADATA").open("a") as metadata:
+            address = f"https://user:{canary('requirement')}@example.org/omicron.whl"
+            metadata.write(f"Requires-Dist: alpha @ {address}; extra == 'all'\nProject-URL: Home, {address}\n")
         self.install("broken", {"url": f"https://user:{canary('broken')}@[::1/x.whl"})
 
     def _plant_variables(self) -> None:
@@ -190,6 +214,22 @@ class Planted:
         for name in (".env", ".netrc", ".pypirc", "id_rsa", "deep/.env.local", "credentials.json", "server.pem"):
             (project / name).parent.mkdir(exist_ok=True)
             (project / name).write_text(f"KEY={canary('project-file')}\n")
+        held = f"https://user:{canary('held-in-file')}@example.org/simple/"
+        for name in (
+            "pip.conf",
+            "uv.toml",
+            "pyproject.toml",
+            "requirements.txt",
+            "Pipfile",
+            "poetry.toml",
+            "notes.ipynb",
+        ):
+            (project / name).write_text(f'# index-url = "{held}"\n')
+        (project / "path.toml").write_text(f'url = "https://dl.example.org/{_PATH_TOKEN}/team/python/simple/"\n')
+        (project / "module.py").write_text(f'ADDRESS = "{held}"\n')
+        subprocess.run(["git", "add", "module.py"], cwd=project, check=True)
+        subprocess.run(["git", "commit", "--quiet", "--message", "hold"], cwd=project, check=True)
+        (project / "module.py").write_text('ADDRESS = "https://example.org/"\n')
         address = f"https://user:{canary('remote')}@example.org/t/{canary('remote-segment')}/x.git"
         subprocess.run(["git", "remote", "add", "origin", address], cwd=project, check=True)
         return project
@@ -269,6 +309,7 @@ def test_no_canary_gets_out(planted: Planted) -> None:
         "show --tree",
         "show --json",
         "export --output requirements.txt",
+        "freeze --offline --name offline",
         "diff envcap live",
         "diff envcap live --json",
         "doctor",
@@ -277,6 +318,8 @@ def test_no_canary_gets_out(planted: Planted) -> None:
         result = envcap(*words.split())
         assert result.code in {0, 1}, result.err
         said[words] = _said(result)
+    for words in ("pack --json", "upgrade alpha --json"):  # whether they come to an end or not
+        said[words] = _said(envcap(*words.split()))
     lock = envcap("show", "--json").document["frozen"]
     origins = {package["name"]: package["origin"] for package in lock["packages"]}
     # Every login was found and used: otherwise nothing has been shown.
@@ -284,7 +327,11 @@ def test_no_canary_gets_out(planted: Planted) -> None:
     assert found >= {"alpha", "beta", "delta", "epsilon", "mu"}
     assert {"gamma", "zeta", "theta", "iota"} <= set(origins)
     assert lock["system"]["environment"].keys() >= {"CUDA_NOTE"}
-    assert {gap["subject"] for gap in lock["gaps"]} >= {"WANDB_API_KEY", "MY_ADDRESS", ".env", "id_rsa", "server.pem"}
+    assert found >= {"nu", "xi"}
+    assert origins["omicron"] == "repacked"
+    gaps = {gap["subject"] for gap in lock["gaps"]}
+    assert gaps >= {"WANDB_API_KEY", "MY_ADDRESS", ".env", "id_rsa", "server.pem", "pip.conf", "uv.toml", "module.py"}
+    assert gaps >= {"pyproject.toml", "requirements.txt", "Pipfile", "poetry.toml", "notes.ipynb", "path.toml"}
     assert {words: found for words, found in said.items() if found} == {}
     written = {
         str(path.relative_to(planted.folder)): leaking
@@ -311,6 +358,9 @@ def test_no_canary_gets_out_of_errors(planted: Planted, start: Callable[..., Ind
         "no scheme": f"user:{wrong}@127.0.0.1/simple/",
         "no answer": f"ftp://user:{wrong}@127.0.0.1/simple/",
         "path": f"http://127.0.0.1:1/t/{wrong}/simple/",
+        "token": f"http://127.0.0.1:1/{_PATH_TOKEN}/simple/",
+        "token of no simple index": f"http://127.0.0.1:1/{_PATH_TOKEN}/team/",
+        "token that is denied": f"{elsewhere.url}/{_PATH_TOKEN}/team/",
     }.items():
         answers[name] = envcap("freeze", "--json", env={**empty, "PIP_INDEX_URL": url})
     redirecting = start()

@@ -92,6 +92,7 @@ def test_an_answer_with_a_secret_is_not_kept(answers: Answers, tmp_path: Path) -
         "https://u:c4n4ry@f.example.org/x.whl",
         "https://f.example.org/x.whl?sig=c4n4ry",
         "https://f.example.org/t/c4n4ry/x.whl",
+        "https://f.example.org/x7Qpc4n4ry9Zk2Wd4Rt8/x.whl",
     ):
         answers.remember(INDEX, DEMO, said(Offer(filename="x.whl", url=url)))
     assert not (tmp_path / "answers").exists()

@@ -29,7 +29,7 @@ from envcap.pins.patch import make_patch
 from envcap.pins.pip import Pinned, pin
 from envcap.pins.ranges import open_remote
 from envcap.pins.record import compare_records, installed_rows, parse_record, wheel_rows
-from envcap.pins.repack import made_scripts
+from envcap.pins.scripts import made_scripts
 from envcap.probe.handover import probe_host
 from envcap.requirements import relate
 from envcap.store import STORE_FOLDER, Store

@@ -249,6 +249,32 @@ def test_what_came_from_a_declared_index_is_found_there(
     assert CANARY not in repr(pinned)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_of_one_name_and_tags_in_both_the_index_that_has_the_installed_file_is_found(
+    environment: Environment, make_index: object, make_wheel: MakeWheel, tmp_path: Path, *, again: bool
+) -> None:
+    public: Index = make_index()  # type: ignore[operator]
+    private: Index = make_index()  # type: ignore[operator]
+    wheel = make_wheel("demo", "1.0")
+    private.add(wheel)
+    public.add(make_wheel("demo", "1.0", files={"demo_more.py": "x = 1\n"}, folder=tmp_path / "public"))
+    environment.install(wheel)
+    next(environment.site.glob("*.dist-info/direct_url.json")).unlink()
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(f'[[tool.uv.index]]\nurl = "{private.simple}"\n')
+    for _ in range(1 + again):  # the second time with the answers of the first
+        pinned = pin(
+            environment.facts(),
+            configuration=read(project, pip=public.simple),
+            store=Store(tmp_path / "store"),
+            cache=Store(tmp_path / "cache"),
+            tell=lambda _: None,
+        )
+        assert [(one.index, one.confidence) for one in pinned.packages] == [(private.simple, "proven")]
+        assert pinned.gaps == []
+
+
 @pytest.mark.parametrize("json", [True, False])
 @pytest.mark.parametrize("why", ["it deletes files: see https://user:c4n4ry-s3cret@example.org/", ""])
 def test_a_withdrawn_file_is_pinned_with_a_word(

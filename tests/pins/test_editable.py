@@ -3,12 +3,13 @@
 import contextlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from envcap.model.facts import DirectUrl, Distribution
-from envcap.pins.editable import read_imports
+from envcap.pins.editable import Imports, read_imports
 from envcap.pins.repack import CannotRepackError
 
 
@@ -44,6 +45,17 @@ def test_a_plain_path(site: Site) -> None:
     imports = read_imports(site.distribution)
     assert imports.roots == [site.project / "src"]
     assert imports.modules == {}
+
+
+def test_a_link_of_setup_py_develop_brings_the_whole_project(site: Site) -> None:
+    metadata = site.project / "src" / "thing.egg-info"
+    metadata.mkdir(parents=True)
+    linked = msgspec.structs.replace(site.distribution, path=str(metadata), layout="egg-link")
+    assert read_imports(linked) == Imports(project=site.project, roots=[site.project / "src"])
+    elsewhere = DirectUrl(url=site.site.as_uri(), editable=True, directory=True)
+    for url in (None, elsewhere):
+        imports = read_imports(msgspec.structs.replace(linked, direct_url=url))
+        assert imports == Imports(project=site.project / "src", roots=[site.project / "src"])
 
 
 def test_the_finder_of_setuptools(site: Site) -> None:

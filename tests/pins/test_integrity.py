@@ -15,6 +15,7 @@ from envcap.pins.configuration import Configuration, place
 from envcap.pins.damage import Damage
 from envcap.pins.integrity import check_files
 from envcap.pins.pip import Pinned, pin
+from envcap.pins.unowned import unlooked_gaps
 from envcap.store import STORE_FOLDER, Store
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_every_kind_of_damage_is_named(environment: Environment, make_wheel: Mak
         "demo": Damage(
             edited=["../../../bin/demo-run", "demo_data/__init__.py", "demo_data/fast.so"],
             missing=["demo.py"],
-            unowned=["demo_data/sub/mine.py"],
+            added=["demo_data/notes.txt", "demo_data/sub/mine.py"],
         )
     }
 
@@ -142,4 +143,64 @@ def test_half_uninstalled_and_unowned_are_gaps(
     pinned = pinned_in(environment, tmp_path, index)
     assert [(one.name, one.confidence) for one in pinned.packages] == [("demo", "carried"), ("other", "proven")]
     assert "half uninstalled: 1 file, `demo.py`" in pinned.gaps[0].reason
-    assert pinned.gaps[1].reason.endswith("modules that no package installed: 1 file, `other_more/stray.py`")
+    assert pinned.gaps[1].reason.endswith("files that no package installed: 1 file, `other_more/stray.py`")
+
+
+def test_what_was_added_to_an_edited_package_goes_along_and_into_the_patch(
+    environment: Environment, index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    files = {**FILES, "demo_data/old.py": "x = 1\n", "demo_data/empty.py": "", "space/a.py": ""}
+    wheels = [make_wheel("demo", "1.0", files=files), make_wheel("other", "1.0", files={"space/b.py": ""})]
+    for wheel in wheels:
+        index.add(wheel)
+    install(environment, *wheels)
+    site = environment.site
+    (site / "demo_data" / "__init__.py").write_text("from demo_data import mine\n")
+    (site / "demo_data" / "mine.py").write_text("ANSWER = 42\n")
+    (site / "demo_data" / "blank.py").write_text("")
+    (site / "demo_data" / "table.bin").write_bytes(b"\0\1")
+    (site / "demo_data" / "link.py").symlink_to("mine.py")
+    (site / "demo_data" / "server.pem").write_text("secret")
+    (site / "demo_data" / "old.py").unlink()
+    (site / "demo_data" / "empty.py").unlink()
+    (site / "space" / "shared.py").write_text("")  # nobody can tell whose it is
+    pinned = pinned_in(environment, tmp_path / "lock", index)
+    package = next(one for one in pinned.packages if one.name == "demo")
+    assert package.edits is not None
+    assert package.edits.paths == tuple(
+        f"demo_data/{name}" for name in ("__init__.py", "blank.py", "empty.py", "mine.py", "old.py", "table.bin")
+    )
+    with zipfile.ZipFile(tmp_path / "lock" / str(package.wheel.path)) as carried:
+        names = set(carried.namelist())
+        assert carried.read("demo_data/mine.py") == b"ANSWER = 42\n"
+    assert names >= {"demo_data/blank.py", "demo_data/table.bin", "space/a.py"}
+    assert not names & {"demo_data/old.py", "demo_data/link.py", "demo_data/server.pem", "space/shared.py"}
+    assert {name for gap in pinned.gaps for name in ("link.py", "server.pem", "shared.py") if name in gap.reason}
+
+    (patch,) = (tmp_path / "lock" / STORE_FOLDER).glob("*/demo-1.0.patch")
+    assert patch.parent.name == package.edits.patch
+    with zipfile.ZipFile(wheels[0]) as published:
+        published.extractall(tmp_path / "unpacked")
+    subprocess.run(["git", "apply", str(patch)], cwd=tmp_path / "unpacked", check=True)
+    for name in ("__init__.py", "blank.py", "mine.py"):
+        assert (tmp_path / "unpacked/demo_data" / name).read_bytes() == (site / "demo_data" / name).read_bytes()
+    assert not (tmp_path / "unpacked/demo_data/old.py").exists()
+    assert not (tmp_path / "unpacked/demo_data/empty.py").exists()
+
+
+def test_a_package_without_a_record_hides_only_its_own_folders(environment: Environment, make_wheel: MakeWheel) -> None:
+    install(environment, make_wheel("demo", "1.0", files={**FILES, "shared/a.py": ""}))
+    egg = environment.site / "silent-1.0.egg-info"
+    egg.mkdir()
+    (egg / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: silent\nVersion: 1.0\n")
+    (egg / "top_level.txt").write_text("shared\n")
+    for path in ("demo_data/stray.py", "shared/stray.py"):
+        (environment.site / path).write_text("")
+    assert damages(environment)["demo"].unowned == ["demo_data/stray.py"]
+    assert unlooked_gaps(environment.facts().distributions) == []
+    (egg / "top_level.txt").unlink()
+    assert damages(environment) == {}
+    (gap,) = unlooked_gaps(environment.facts().distributions)
+    assert (gap.subject, gap.reason[:29]) == ("silent==1.0", "it left no list of its files ")
+    (egg / "installed-files.txt").write_text("../shared/b.py\nPKG-INFO\n")
+    assert damages(environment)["demo"].unowned == ["demo_data/stray.py"]

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from envcap.model.gap import Gap
-from envcap.model.lock import Package
+from envcap.model.lock import Checkout, Package
 from envcap.pins.configuration import Configuration, place
 from envcap.pins.pip import Pinned, pin
 from envcap.store import STORE_FOLDER, Store
@@ -279,6 +279,31 @@ def test_what_was_built_here_is_carried(
     with zipfile.ZipFile(pinning.lock / str(package.wheel.path)) as archive_:
         assert archive_.read("demo.py") == b"VERSION = 'built'\n"
     pinning.carried(package)
+
+
+def test_a_folder_that_was_built_tells_the_commit_that_it_is_at_now(pinning: Pinning, source: Path) -> None:
+    git = ["git", "-C", str(source), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    origin = "https://user:c4n4ry@example.org/demo.git"
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["remote", "add", "origin", origin],
+        ["add", "."],
+        ["commit", "-qm", "x"],
+    ):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    pinning.environment.install(source)
+    done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    commit = done.stdout.strip()
+    (source / "backend.py").write_text(BACKEND + "# changed\n")
+    package, gap = repacked(pinning())
+    assert (
+        f"from a folder of this machine, which now is at commit {commit[:12]}, with uncommitted changes" in gap.reason
+    )
+    patch = package.checkout.patch if package.checkout is not None else None
+    address = "https://example.org/demo.git"
+    assert package.checkout == Checkout(kind="folder", repository=address, commit=commit, branch="main", patch=patch)
+    assert patch is not None
+    assert b"+# changed" in pinning.store.require(patch, "demo-1.0.patch", what="The patch").read_bytes()
 
 
 def test_an_editable_install_that_leads_nowhere_is_a_gap(

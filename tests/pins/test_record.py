@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from envcap.pins.configuration import Configuration
 from envcap.pins.connection import Connection
 from envcap.pins.ranges import open_remote
-from envcap.pins.record import encode_digest, installed_rows, parse_record, same_contents, wheel_rows
+from envcap.pins.record import (
+    compare_records,
+    encode_digest,
+    installed_rows,
+    parse_record,
+    same_contents,
+    wheel_rows,
+)
+from envcap.pins.scripts import rewritten_scripts
 
 if TYPE_CHECKING:
     from tests.pins.conftest import Environment, Index, MakeWheel
@@ -83,3 +91,45 @@ def test_a_server_without_ranges_is_told(index: Index) -> None:
     with Connection(Configuration()) as connection:
         assert open_remote(f"{index.url}/files/big.whl", connection=connection) is None
         assert open_remote(f"{index.url}/files/gone.whl", connection=connection) is None
+
+
+HEADED: dict[str, str | bytes] = {
+    **FILES,
+    "demo-1.0.data/scripts/demo-binary": b"\x7fELF" + bytes(range(200)),
+    "demo-1.0.data/scripts/demo-window": "#!pythonw\nprint(2)\n",
+    "demo-1.0.data/scripts/demo-shell": "#!/bin/sh\necho 1\n",
+    "demo-1.0.data/headers/demo.h": "#define DEMO 1\n",
+}
+ELSEWHERE: list[tuple[str, str | bytes]] = [
+    ("demo-1.0.data/scripts/demo-binary", b"\x7fELF" + bytes(200)),
+    ("demo-1.0.data/scripts/demo-run", "#!python\nprint(3)\n"),
+    ("demo-1.0.data/scripts/demo-shell", "#!/bin/sh\necho 2\n"),
+    ("demo-1.0.data/data/share/demo/x.txt", "y"),
+    ("demo-1.0.data/headers/demo.h", "#define DEMO 2\n"),
+]
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_scripts_headers_and_data_are_compared_too(
+    environment: Environment, make_wheel: MakeWheel, tmp_path: Path, installer: str
+) -> None:
+    wheel = make_wheel("demo", "1.0", files=HEADED)
+    (environment.install if installer == "uv" else environment.pip)(wheel)
+    metadata = environment.site / "demo-1.0.dist-info"
+    installed = installed_rows(metadata)
+    rewritten = rewritten_scripts(metadata, installed)
+    assert {row.rpartition("/")[2] for row in rewritten} >= {"demo-run", "demo-window"}
+    own = compare_records(rows_of(wheel), installed, rewritten=rewritten)
+    assert own.proves, own
+    for number, (path, content) in enumerate(ELSEWHERE):
+        other = make_wheel("demo", "1.0", files={**HEADED, path: content}, folder=tmp_path / str(number))
+        assert compare_records(rows_of(other), installed, rewritten=rewritten).differing == [path]
+        assert compare_records(rows_of(other), installed).proves  # who cannot see the files cannot tell
+    (environment.folder / "bin" / "demo-run").write_text("#!/usr/bin/python3\nedited = True\n")
+    rewritten = rewritten_scripts(metadata, installed)
+    assert compare_records(rows_of(wheel), installed, rewritten=rewritten).proves
+
+
+def rows_of(wheel: Path) -> dict[str, str]:
+    with wheel.open("rb") as file:
+        return wheel_rows(file)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import os
 import platform
+import py_compile
 import subprocess
 import sys
 import zipfile
@@ -21,7 +22,8 @@ from installer.sources import WheelFile
 from packaging.utils import parse_wheel_filename
 
 from envcap.model.facts import Distribution
-from envcap.pins.record import wheel_rows
+from envcap.pins.integrity import check_files
+from envcap.pins.record import installed_rows, same_contents, wheel_rows
 from envcap.pins.repack import CannotRepackError, repack
 from envcap.store import Store
 
@@ -226,3 +228,48 @@ def test_any_files_are_kept_as_they_are(files: dict[str, bytes], tmp_path_factor
     assert {name.removeprefix("demo/"): content for name, content in held.items() if name.startswith("demo/")} == files
     assert set(stated) == set(held)
     assert "demo-1.0.dist-info/INSTALLER" not in held
+
+
+def test_addresses_in_the_metadata_lose_their_logins(
+    environment: Environment, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    address = "https://user:c4n4ry@example.org/other.whl"
+    metadata = (
+        f"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Dist: other @ {address}\nHome-page: {address}\n"
+    )
+    files = {"demo-1.0.dist-info/METADATA": metadata, "demo-1.0.dist-info/licenses/NOTE": f"see {address}\n"}
+    environment.install(make_wheel("demo", "1.0", files=files))
+    made = repack(only(environment), prefix=environment.folder, store=Store(tmp_path / "store"))
+    with zipfile.ZipFile(tmp_path / "store" / made.sha256 / made.name) as wheel:
+        assert b"Requires-Dist: other @ https://example.org/other.whl\n" in wheel.read("demo-1.0.dist-info/METADATA")
+        assert not any(b"c4n4ry" in wheel.read(name) for name in wheel.namelist())
+    environment.pip(tmp_path / "store" / made.sha256 / made.name)
+
+
+def test_a_package_without_sources_keeps_its_code(
+    environment: Environment, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    source = tmp_path / "code.py"
+    source.write_text("ANSWER = 42\n")
+    py_compile.compile(str(source), cfile=str(tmp_path / "code.pyc"), doraise=True)
+    code = (tmp_path / "code.pyc").read_bytes()
+    files: dict[str, str | bytes] = {"closed/__init__.pyc": code, "demo.py": "import closed\nVERSION = '1.0'\n"}
+    wheel = make_wheel("demo", "1.0", files=files)
+    other = make_wheel("demo", "1.0", files={**files, "closed/__init__.pyc": code + b"\0"}, folder=tmp_path / "other")
+    environment.install(wheel)
+    rows = installed_rows(environment.site / "demo-1.0.dist-info")
+    assert same_contents(rows_of(wheel), rows)
+    assert not same_contents(rows_of(other), rows)
+    assert check_files(environment.facts().distributions, tell=lambda _: None) == {}
+    made = repack(only(environment), prefix=environment.folder, store=Store(tmp_path / "store"))
+    path = tmp_path / "store" / made.sha256 / made.name
+    environment.pip(path)
+    subprocess.run([environment.python, "-c", "import demo; assert demo.closed.ANSWER == 42"], check=True)
+    (environment.site / "closed/__init__.pyc").write_bytes(b"edited")
+    (damage,) = check_files(environment.facts().distributions, tell=lambda _: None).values()
+    assert damage.edited == ["closed/__init__.pyc"]
+
+
+def rows_of(wheel: Path) -> dict[str, str]:
+    with wheel.open("rb") as file:
+        return wheel_rows(file)

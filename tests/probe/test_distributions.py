@@ -128,6 +128,22 @@ def test_egg_info_as_folder_file_egg_and_link(tmp_path: Path) -> None:
     assert gaps == []
 
 
+@pytest.mark.parametrize("way", ["../", "..", "../..", "", "../../../../nowhere"])
+def test_an_egg_link_leads_to_the_project_around_its_packages(tmp_path: Path, way: str) -> None:
+    (tmp_path / "project" / "setup.py").parent.mkdir()
+    (tmp_path / "project" / "setup.py").touch()
+    packages = tmp_path / "project" / "src"
+    (packages / "five.egg-info").mkdir(parents=True)
+    (packages / "five.egg-info" / "PKG-INFO").write_text("Name: five\nVersion: 5\n")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "five.egg-link").write_text(f"{packages}\n{way}")
+    found, _ = _listed(tmp_path / "site")
+    (one,) = found
+    project = tmp_path / "project" if way in {"../", ".."} else packages
+    assert one["direct_url"] == {"url": project.as_uri(), "editable": True, "directory": True}
+    assert one["path"] == str(packages / "five.egg-info")
+
+
 def test_the_first_of_a_name_wins_and_the_other_is_a_gap(tmp_path: Path, add_dist_info: Callable[..., Path]) -> None:
     add_dist_info(tmp_path / "first", "Some.Thing", "1.0")
     add_dist_info(tmp_path / "second", "some_thing", "2.0")
@@ -137,6 +153,34 @@ def test_the_first_of_a_name_wins_and_the_other_is_a_gap(tmp_path: Path, add_dis
     assert gap["where"] == "packages"
     assert "some_thing" in str(gap["subject"])
     assert "2.0" in str(gap["reason"])
+
+
+@pytest.mark.parametrize(
+    ("installed", "versions", "chosen"),
+    [
+        ("2.0.0", ["1.26.4", "2.0.0"], "2.0.0"),
+        ("1.26.4", ["1.26.4", "2.0.0"], "1.26.4"),
+        (None, ["1.26.4", "2.0.0"], "2.0.0"),
+        (None, ["1.9", "1.10", "1.10rc1"], "1.10"),
+        (None, ["2.0", "2.0+cu121", "1!1.0"], "1!1.0"),
+        (None, ["2.0", "2.0rc1", "2"], "2.0"),
+        (None, ["2.0.1", "2.0+9"], "2.0.1"),
+        (None, ["2.0.dev1", "2.0.post1", "2.0"], "2.0.post1"),
+    ],
+)
+def test_of_two_in_one_folder_the_one_whose_files_are_there_is_taken(
+    tmp_path: Path, add_dist_info: Callable[..., Path], installed: str | None, versions: list[str], chosen: str
+) -> None:
+    for version in versions:
+        record = {"RECORD": f"thing/__init__.py,,{len(version)}\nthing/gone.py,,1\n"} if installed else None
+        add_dist_info(tmp_path, "thing", version, record)
+    if installed:
+        (tmp_path / "thing").mkdir()
+        (tmp_path / "thing" / "__init__.py").write_text(installed)
+    found, gaps = _listed(tmp_path)
+    assert [one["version"] for one in found] == [chosen]
+    assert len(gaps) == len(versions) - 1
+    assert all(f"installed more than once: {chosen} " in str(gap["reason"]) for gap in gaps)
 
 
 def test_a_folder_reached_twice_is_no_duplicate(tmp_path: Path, add_dist_info: Callable[..., Path]) -> None:

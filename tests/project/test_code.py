@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from envcap.errors import RefusedError, WrongUsageError
 from envcap.model.layout import CHANGES_PATCH, CODE_ARCHIVE
@@ -77,6 +78,42 @@ def test_a_clean_repository(repository: "Project") -> None:
     assert (code.patch, code.untracked, code.repository) == (None, [], None)
     assert code.size == repository.store.path(code.archive, CODE_ARCHIVE).stat().st_size
     assert captured.gaps == []
+
+
+@pytest.mark.parametrize(
+    "path", ["pyproject.toml", "uv.toml", "Pipfile", "requirements-dev.txt", "notes.ipynb", "x.py"]
+)
+def test_a_file_that_holds_a_login_is_left_out_and_its_line_told(path: str, repository: "Project") -> None:
+    repository.put(path, f"first\nhttps://user:{CANARY}@example.org/simple/\n")
+    repository.commit()
+    captured = repository.capture()
+    assert names(repository, captured) == ["evaluate.py", "package/model.py"]
+    (gap,) = captured.gaps
+    assert (gap.subject, gap.reason) == (path, "line 2 holds an address with a password or token in it")
+    assert [(one.why, one.paths) for one in captured.code.left_out] == [("secret", [path])]
+    assert CANARY not in repr(captured)
+
+
+def test_of_a_login_that_was_taken_out_the_patch_holds_nothing(repository: "Project") -> None:
+    repository.put("settings.toml", f'url = "https://user:{CANARY}@example.org/simple/"\n')
+    repository.put("deleted.toml", f'url = "https://user:{CANARY}@example.org/simple/"\n')
+    repository.commit()
+    repository.put("settings.toml", 'url = "https://example.org/simple/"\n')
+    (repository.root / "deleted.toml").unlink()
+    repository.put("evaluate.py", "print('two')\n")
+    captured = repository.capture()
+    assert "settings.toml" in names(repository, captured)
+    assert subjects(captured) == ["deleted.toml", "settings.toml"]
+    assert "print('two')" in patch(repository, captured)
+    assert CANARY not in patch(repository, captured)
+
+
+def test_a_login_in_what_the_command_runs_is_refused(repository: "Project") -> None:
+    repository.put("evaluate.py", f"x = 'https://user:{CANARY}@example.org/'\n")
+    declaration = structs.replace(repository.declaration, command=["python", "evaluate.py"])
+    with pytest.raises(WrongUsageError, match=r"`evaluate.py` is what the command runs.*line 1") as raised:
+        fingerprints(repository.root, declaration)
+    assert CANARY not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What show prints: golden files, and a document that holds the same."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from envcap.model.gap import Gap
 from envcap.model.lock import Lock, Package, Toolkit, Wheel
 from envcap.report.document import show_document
 from envcap.report.text import describe_show
@@ -67,3 +69,22 @@ def test_many_unmet_requirements_are_counted(sample_lock: Lock) -> None:
     text = describe_show(lock, PATH, SHA256, as_tree=False)
     assert "and 28 more in the lock" in text
     assert "\x1b" not in text
+
+
+def test_what_could_not_be_pinned_is_in_the_table_and_edited_packages_are_in_view(sample_lock: Lock) -> None:
+    lost = [
+        Gap(
+            where="packages", subject="Own.Thing==1.0", reason="r", consequence="the image will not have it; reinstall"
+        ),
+        Gap(where="packages", subject="alpha==1.0", reason="r", consequence="the image will not have it"),
+        Gap(where="packages", subject="tree==1.0: link", reason="r", consequence="the image will not have it"),
+        Gap(where="packages", subject="kept==1.0", reason="r", consequence="the image gets that file"),
+        *(Gap(where="code", subject=f"{number}", reason="r", consequence="c") for number in range(20)),
+    ]
+    text = describe_show(replace(sample_lock, gaps=lost), PATH, SHA256, as_tree=False)
+    assert re.search(r"\n  own-thing +1\.0 +unresolved +the image will not have it: see the gaps\n", text)
+    assert text.count("unresolved") == 2
+    assert (
+        "  packages     2 pinned by sha256, 1 proven by RECORD, 1 carried, 1 in .envcap/store, 1 unresolved\n" in text
+    )
+    assert "Changed by hand: 1 package" in text

@@ -17,8 +17,9 @@ _RETRY = "nothing of it is recorded, so the image will not have it; reinstall or
 def list_distributions(paths: "list[str]", gaps: Gaps) -> "list[dict[str, object]]":
     """Give what `envcap.model.facts.Distribution` describes, one for each normalised name.
 
-    The first on the path wins, because that is the one which `importlib.metadata` finds; every other one is a Gap,
-    unless it is the source tree of an editable install seen a second time.
+    The first on the path wins, because that is the one which `importlib.metadata` finds, and of several in one folder
+    the one whose files are there; every other one is a Gap, unless it is the source tree of an editable install seen
+    a second time.
     """
     chosen = {}  # type: dict[str, dict[str, object]]
     for folder in _folders(paths):
@@ -116,7 +117,25 @@ def _scan(folder: str, gaps: Gaps) -> "list[dict[str, object]]":
             )
         else:
             found.append(_read_any(path, gaps))
-    return [distribution for distribution in found if distribution is not None]
+    return _sorted_out([distribution for distribution in found if distribution is not None])
+
+
+def _sorted_out(found: "list[dict[str, object]]") -> "list[dict[str, object]]":
+    """Give them as they are, but of those with one name and metadata of their own the one first that is installed."""
+    groups = {}  # type: dict[str, list[dict[str, object]]]
+    for one in found:
+        if one["layout"] == "dist-info":
+            groups.setdefault(normalise(str(one["name"])), []).append(one)
+    if all(len(several) == 1 for several in groups.values()):
+        return found
+    from .twice import nearest_first
+
+    ordered = {name: iter(nearest_first(several)) for name, several in groups.items() if len(several) > 1}
+    return [
+        next(ordered[key]) if one["layout"] == "dist-info" and key in ordered else one
+        for one in found
+        for key in [normalise(str(one["name"]))]
+    ]
 
 
 def _read_any(path: str, gaps: Gaps) -> "dict[str, object] | None":
@@ -189,12 +208,12 @@ def _read_egg_info(path: str, gaps: Gaps) -> "dict[str, object] | None":
 
 
 def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
-    """Read the .egg-link of `setup.py develop`: its first line is the folder that holds the project's .egg-info."""
+    """Read the .egg-link of `setup.py develop`: its first line is the folder with the packages and the .egg-info."""
     content = _read_or_none(path, gaps)
     if content is None:
         return None
-    target = content.decode("utf-8", "replace").partition("\n")[0].strip()
-    target = os.path.join(os.path.dirname(path), target)  # setuptools writes a relative one for --egg-path
+    first, _, second = content.decode("utf-8", "replace").partition("\n")
+    target = os.path.join(os.path.dirname(path), first.strip())  # setuptools writes a relative one for --egg-path
     stem = normalise(os.path.basename(path)[: -len(".egg-link")])
     try:
         names = sorted(os.listdir(target))
@@ -204,10 +223,19 @@ def _read_egg_link(path: str, gaps: Gaps) -> "dict[str, object] | None":
         if name.endswith(".egg-info") and normalise(name[: -len(".egg-info")]) == stem:
             distribution = _read_egg_info(os.path.join(target, name), gaps)
             if distribution is not None:
-                distribution.update(layout="egg-link", direct_url=editable_of_link(target))
+                project = _project_of_link(target, second.partition("\n")[0].strip())
+                distribution.update(layout="egg-link", direct_url=editable_of_link(project))
             return distribution
     _add_unreadable(path, "it links to `{}`, which has no .egg-info of that name".format(target[:_LONGEST]), gaps)
     return None
+
+
+def _project_of_link(target: str, way: str) -> str:
+    """Give the folder with setup.py, to which the second line of an egg-link leads from that with the packages."""
+    project = os.path.normpath(os.path.join(target, way))
+    if way and any(os.path.isfile(os.path.join(project, name)) for name in ("setup.py", "setup.cfg", "pyproject.toml")):
+        return project
+    return target
 
 
 def _identity(path: str, file: str, gaps: Gaps) -> "tuple[str, str, list[str]] | None":
