@@ -66,6 +66,7 @@ def create(
     return client.containers.create(
         image.identity,
         task.command,
+        entrypoint=[""],  # of an image that somebody else made: nothing may come between us and the command
         name=name,
         working_dir=work,
         hostname=task.host or None,

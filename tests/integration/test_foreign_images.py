@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 SITE = f"/opt/env/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-Overlay = Callable[[str, dict[str, bytes]], str]
+Overlay = Callable[..., str]
 PROGRAM = b"import json, shelved\njson.dump({'score': shelved.DATA.count('x')}, open('metrics.json', 'w'))\n"
 
 
@@ -37,7 +37,7 @@ def overlay() -> Iterator[Overlay]:
     client = docker.from_env()
     made: list[str] = []
 
-    def lay(image: str, files: dict[str, bytes]) -> str:
+    def lay(image: str, files: dict[str, bytes], *changes: str) -> str:
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as archive:
             for name, content in files.items():
@@ -47,7 +47,8 @@ def overlay() -> Iterator[Overlay]:
         container = client.containers.create(image, ["true"])
         try:
             container.put_archive("/", stream.getvalue())
-            made.append(str(container.commit(repository="overlaid-image", tag=str(len(made))).id))
+            tag, words = str(len(made)), list(changes) or None
+            made.append(str(container.commit(repository="overlaid-image", tag=tag, changes=words).id))
         finally:
             container.remove(v=True)
         return f"overlaid-image:{len(made) - 1}"
@@ -88,4 +89,6 @@ def test_what_was_changed_in_an_image_is_refused(packaged: Any, overlay: Overlay
             no_wheel = {"ENVCAP_CACHE": str(packaged.project.parent / "no-cache")}
             refused = packaged(*verify, "overlaid-image:2", env=no_wheel)
             assert (refused.code, len(refused.document["findings"])) == (5, 1), refused.err
+    between = """ENTRYPOINT ["sh", "-c", "echo '{\\"score\\": 99}' > metrics.json"]"""
+    assert packaged.ok(*verify, overlay(image, {}, between)).document["verdict"] == "IDENTICAL"
     assert engine_state.left_since(before) == set()
