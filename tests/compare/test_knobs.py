@@ -53,7 +53,12 @@ def knobs(lock: Lock, key: str, inside: Facts, observed: Numerics = FROZEN, evid
 def lock(sample_lock: Lock) -> Lock:
     """Give a lock from a machine of eight processors, in Berlin."""
     system = replace(
-        sample_lock.system, environment={}, locale="de_DE.UTF-8", encoding="utf-8", timezone="Europe/Berlin"
+        sample_lock.system,
+        environment={},
+        locale="de_DE.UTF-8",
+        locale_categories={},
+        encoding="utf-8",
+        timezone="Europe/Berlin",
     )
     return replace(sample_lock, system=system, hardware=replace(sample_lock.hardware, cores=8), numerics=FROZEN)
 
@@ -99,6 +104,10 @@ def test_locale_and_time_zone_are_set_back_where_they_differ(lock: Lock) -> None
     assert knobs(lock, "locale", facts(lock)) == knobs(lock, "timezone", facts(lock)) == []
     (locale,) = knobs(lock, "locale", facts(lock, locale="C", encoding="ascii"))
     assert locale.environment == {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "PYTHONUTF8": "1"}
+    several = replace(lock, system=replace(lock.system, locale_categories={"LC_TIME": "C"}))
+    (knob,) = knobs(several, "locale", facts(lock))
+    assert knob.expected == {"locale": "de_DE.UTF-8, LC_TIME C"}
+    assert (knob.environment["LC_ALL"], knob.environment["LC_TIME"]) == ("", "C")
     latin = replace(lock, system=replace(lock.system, encoding="iso8859-1"))
     (plain,) = knobs(latin, "locale", facts(lock, locale="C"))
     assert plain.environment["PYTHONUTF8"] == "0"

@@ -15,6 +15,7 @@ from envcap.render.templates import fill
 BASE = "python:3.11.7-slim-bookworm"
 DATE = "20240506T070809Z"
 NAME, VERSION = "envcap-sample", "1.2"
+WITH_PACKAGES = {"has_os_packages": True, "has_locales": False}
 NEVER = "http://127.0.0.1:9"  # nobody listens there
 
 
@@ -84,7 +85,7 @@ def run(folder: Path, *, sources: str, where: str, snapshot: str = "") -> "subpr
     given = folder / "given"
     given.mkdir()
     texts = {"VERSIONS": f"{NAME}:amd64={VERSION}\n", "NAMES": f"{NAME}:amd64\n", "DATE": f"{DATE}\n"}
-    for name, text in {**texts, "install.sh": fill("install_from_archive.sh.j2", {})}.items():
+    for name, text in {**texts, "install.sh": fill("install_from_archive.sh.j2", WITH_PACKAGES)}.items():
         (given / name).write_text(text)
     words = ["docker", "run", "--rm", "--network", "host", "--volume", f"{given}:/given:ro"]
     for name, value in {"SOURCES": sources.strip(), "WHERE": f"/etc/apt/{where}", "SNAPSHOT": snapshot}.items():
