@@ -97,9 +97,8 @@ def refuses_another_version(digits: Any) -> None:
     refused = digits("build", "--engine", "docker", "--name", "changed", "--trust")
     assert refused.code == 5
     assert "joblib" in refused.err
-    refused = digits(
-        "verify", "--engine", "docker", "--name", "changed", "--image", f"envcap/envcap:{digest_of(digits.project)}"
-    )
+    image = f"envcap/envcap:{digest_of(digits.project)}"
+    refused = digits("verify", "--engine", "docker", "--name", "changed", "--image", image, "--trust")
     assert refused.code == 5
     assert "was built from" in refused.err
     changed.unlink()
