@@ -69,7 +69,7 @@ def find_causes(case: Case, *, tell: Tell) -> list[Cause]:
         *clues_of_findings(case.findings),
         *clues_of_numerics(lock.numerics, case.numerics, changed=changed_operations(lock.numerics, case.numerics)),
         *clues_of_symptoms(symptoms),
-        *clues_of_hints(hints, recorded=recorded),
+        *clues_of_hints(hints, recorded=recorded, admitted=[gap.subject for gap in lock.gaps if gap.where == "data"]),
     ]
     if "PYTHONHASHSEED" in lock.system.environment:
         clues = [clue for clue in clues if clue.suspect != "hash seed" or "PYTHONHASHSEED" in clue.text]

@@ -191,8 +191,11 @@ def support_of_symptoms(symptoms: Iterable[Symptom]) -> Iterator[Clue]:
             yield Clue(suspect, points, symptom.evidence)
 
 
-def clues_of_hints(hints: Iterable[Hint], *, recorded: set[str]) -> Iterator[Clue]:
-    """Read what the code depends on; variables that the lock records came back and are no clue."""
+def clues_of_hints(hints: Iterable[Hint], *, recorded: set[str], admitted: Collection[str] = ()) -> Iterator[Clue]:
+    """Read what the code depends on; variables that the lock records came back and are no clue.
+
+    `admitted` are the inputs that the lock itself tells as undeclared: that the code names them is no second clue.
+    """
     seen: set[str] = set()
     for hint in hints:
         if hint.kind == "variable":
@@ -202,7 +205,8 @@ def clues_of_hints(hints: Iterable[Hint], *, recorded: set[str]) -> Iterator[Clu
         if hint.kind == "hash order" and "PYTHONHASHSEED" in recorded:
             continue
         suspect, points = _BY_HINT[hint.kind]
-        first = hint.kind not in seen
+        told = hint.kind == "input" and any(f"`{path}`" in hint.subject for path in admitted)
+        first = hint.kind not in seen and not told
         seen.add(hint.kind)
         yield Clue(suspect, points if first else 0, f"`{hint.place}` uses {hint.subject}")
 

@@ -73,7 +73,11 @@ def objects_of(environment: Environment) -> tuple[list[str], list[str]]:
 
 
 def _walk(root: str, *, leave: set[str]) -> Iterator[str]:
+    """Give the objects below a folder, but for those of environments in it: a project on the path may have its own."""
     for folder, folders, files in os.walk(root):
+        if "pyvenv.cfg" in files:
+            folders[:] = []
+            continue
         folders[:] = [
             name for name in folders if name not in (*_SITES, "__pycache__") and f"{folder}/{name}" not in leave
         ]

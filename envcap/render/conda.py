@@ -15,7 +15,8 @@ PROGRAM = "install_archives.py"
 _ROOT = "/out"  # in the stage: below it is what the image gets
 # Makes the byte code of each module that has none yet, which are those of pip's packages. It runs on Python 3.6 and
 # newer, as an argument: a file would stay in the image. Each folder is a process of its own, since what another file
-# has loaded changes how one is written; and everything made gets one time.
+# has loaded changes how one is written; and everything made gets one time. What Python cannot compile is left out; a
+# process that fails otherwise (a full disk, killed) fails the step, as half of the byte code would be another image.
 _COMPILE = f"""
 import importlib.util, os, py_compile, sys, sysconfig, warnings
 warnings.simplefilter('ignore')
@@ -24,27 +25,28 @@ def compile_folder(folder, sources):
     for source, target in sources:
         try:
             py_compile.compile(source, target, doraise=True, **how)
-        except Exception:
+        except (py_compile.PyCompileError, RecursionError, MemoryError):
             continue
         os.utime(target, ({EPOCH}, {EPOCH}))
         made.add(os.path.dirname(target))
         made.add(folder)
     for path in made:
         os.utime(path, ({EPOCH}, {EPOCH}))
-made, running = set(), 0
+made, running, failed = set(), 0, 0
 for folder, folders, files in os.walk(sysconfig.get_paths()['purelib']):
     sources = [os.path.join(folder, name) for name in sorted(files) if name.endswith('.py')]
+    sources = [source for source in sources if os.path.isfile(source)]
     pairs = [(source, importlib.util.cache_from_source(source, optimization='')) for source in sources]
     missing = [pair for pair in pairs if not os.path.exists(pair[1])]
     if missing and running == len(os.sched_getaffinity(0)):
-        os.wait()
+        failed += bool(os.wait()[1])
         running -= 1
     if missing and not os.fork():
         compile_folder(folder, missing)
         os._exit(0)
     running += bool(missing)
-for _ in range(running):
-    os.wait()
+failed += sum(bool(os.wait()[1]) for _ in range(running))
+sys.exit('byte code: %d folders failed' % failed if failed else 0)
 """
 _EMPTIED = PurePosixPath("/tmp")  # noqa: S108  (a fresh file system in the container while the evaluation runs)
 

@@ -14,7 +14,7 @@ from envcap.evaluate.watch import watching
 from envcap.model.layout import HOOK_EVENTS
 from envcap.model.observed import Observed
 from envcap.process import Finished, run_live
-from tests.pythons import pythons
+from tests.pythons import Python, pythons
 
 
 def run(
@@ -131,13 +131,15 @@ sqlite3.connect("new.db").execute("create table t (a)")
 """
 
 
-@pytest.mark.parametrize("python", pythons(), ids=lambda path: path.parts[-3])
-def test_an_address_is_told_from_one_that_a_lookup_gave(python: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("python", pythons(), ids=lambda one: one.version)
+def test_an_address_is_told_from_one_that_a_lookup_gave(python: Python, tmp_path: Path) -> None:
     (tmp_path / "there.db").touch()
     (tmp_path / "program.py").write_text(RESOLVED)
     with watching({"PATH": os.defpath, "HOME": str(tmp_path)}, cwd=tmp_path) as watch:
         folder = Path(watch.env["PYTHONPATH"])
-        done = run_live([str(python), "program.py"], cwd=tmp_path, env=watch.env, timeout=60, on_line=lambda _: None)
+        done = run_live(
+            [str(python.path), "program.py"], cwd=tmp_path, env=watch.env, timeout=60, on_line=lambda _: None
+        )
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / HOOK_EVENTS)]
         events = parse_events((folder / HOOK_EVENTS).read_bytes())
     assert (done.code, modes) == (0, [0o700, 0o600])

@@ -229,7 +229,13 @@ MANY = (
         carried="zippedegg openegg",
         imports="zippedegg openegg ZIPPEDEGG",
     ),
-    case("egg-info file, published", egg_info_file_of_a_published, "six==1.16.0", imports="six"),
+    case(
+        "egg-info file, published",
+        egg_info_file_of_a_published,
+        "six==1.16.0",
+        gaps=(("six==1.16.0", "no list of its files"),),
+        imports="six",
+    ),
     case(
         "egg-info file, private",
         egg_info_file_of_a_private,
@@ -258,7 +264,7 @@ MANY = (
         no_record,
         "typing_extensions==4.12.2 idna==3.7",
         carried="idna",
-        gaps=(("idna==3.7", "other contents"),),
+        gaps=(("idna==3.7", "other contents"), ("typing_extensions==4.12.2", "no list of its files")),
         imports="typing_extensions idna",
     ),
     case("no version", no_version, gaps=(("{site}/unversioned-1.0.dist-info", "no Version"),)),

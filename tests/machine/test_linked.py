@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from envcap.machine.linked import Environment, closure_of, floor_of, objects_of, read_static
 from envcap.machine.loader import Loader, read_cache
@@ -112,6 +113,16 @@ def test_rpath_of_the_loading_object_is_inherited(tmp_path: Path) -> None:
     assert from_packages(found)["libsecond.so"] == str(deep / "libsecond.so")
     compile_library(extension, *links, "-Wl,--enable-new-dtags")
     assert from_packages(found)["libsecond.so"] == ""
+
+
+def test_an_environment_inside_a_folder_on_the_path_is_another_one(tmp_path: Path) -> None:
+    """As with `PYTHONPATH=.` in a project whose environment is in `.venv`."""
+    project = tmp_path / "project"
+    found = replace(environment(tmp_path), paths=[str(project)])
+    compile_library(project / "own.so")
+    compile_library(project / ".venv" / "lib" / "other.so")
+    (project / ".venv" / "pyvenv.cfg").touch()
+    assert objects_of(found)[1] == [str(project / "own.so")]
 
 
 @pytest.mark.parametrize("program", ["/bin/ls", "/bin/bash"])
