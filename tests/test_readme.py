@@ -46,7 +46,16 @@ def test_the_help_that_is_kept_is_the_parsers(request: pytest.FixtureRequest) ->
 def test_every_option_that_is_documented_exists() -> None:
     known = set(re.findall(r"--[a-z-]+", help_of() + "".join(map(help_of, VERBS))))
     # those of pip, of uv, of docker, and of the bench
-    elsewhere = {"--no-deps", "--require-hashes", "--generate-hashes", "--offline", "--init", "--slow"}
+    elsewhere = {
+        "--no-deps",
+        "--require-hashes",
+        "--generate-hashes",
+        "--offline",
+        "--init",
+        "--slow",
+        "--cold",
+        "--size",
+    }
     told = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - known - elsewhere == set()
     linked = set(re.findall(r"\]\((docs/[^)#]+)", README))
