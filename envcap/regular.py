@@ -21,3 +21,17 @@ def read_regular(path: Path, *, limit: int) -> bytes:
         if status.st_size > limit:
             raise OSError(errno.EFBIG, f"it has {status.st_size} bytes", str(path))
         return file.read(limit)
+
+
+def is_elf(path: str) -> bool:
+    """Tell whether a file is compiled: an executable or a library (elf(5)). One that cannot be read is none."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return os.read(handle, 4) == b"\x7fELF"
+    except OSError:
+        return False
+    finally:
+        os.close(handle)

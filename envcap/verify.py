@@ -173,11 +173,12 @@ def _run_and_judge(
         draft = replace(draft, runs=len(runs), checks=checks)
         note(draft, lock)
         events = b"".join(run.events for run in runs)
-        numerics, numerics_gaps = _fingerprint(engine, image, lock, mapped_libraries(events), gpus=task.gpus)
+        mapped = mapped_libraries(events)
+        numerics, numerics_gaps = _fingerprint(engine, image, lock, mapped, gpus=task.gpus)
         findings = [
             *draft.findings,
-            *_compare_libraries(lock, engine, image, events),
-            *_compare_settings(lock, engine, image, facts, events, gpus=task.gpus),
+            *_compare_libraries(lock, engine, image, mapped),
+            *_compare_settings(lock, engine, image, facts, events, mapped=mapped, gpus=task.gpus),
             *compare_numerics(lock.numerics, numerics),
         ]
         verdict, reasons = conclude(checks, findings)
@@ -266,19 +267,25 @@ def _fingerprint(
     return measure.read_outcome(outcome)
 
 
-def _compare_libraries(lock: Lock, engine: Engine, image: Image, events: bytes) -> list[Finding]:
+def _compare_libraries(lock: Lock, engine: Engine, image: Image, mapped: list[str]) -> list[Finding]:
     """Compare what was loaded inside; with an image, also the versions of the packages that own it."""
     status = engine.read(image.identity, [STATUS]).get(STATUS, b"")
     versions = {name: package.version for name, package in read_status(status.decode(errors="replace")).items()}
-    return compare_libraries(lock, loaded=mapped_libraries(events), versions=versions or None)
+    return compare_libraries(lock, loaded=mapped, versions=versions or None)
 
 
 def _compare_settings(
-    lock: Lock, engine: Engine, image: Image, facts: Facts, events: bytes, *, gpus: list[str] | None
+    lock: Lock,
+    engine: Engine,
+    image: Image,
+    facts: Facts,
+    events: bytes,
+    *,
+    mapped: list[str],
+    gpus: list[str] | None,
 ) -> list[Finding]:
     """Compare what the runs ended with; the copies that they loaded are marked as they were at freeze."""
     seen = parse_events(events)
-    mapped = mapped_libraries(events)
     unlisted = unlisted_libraries(facts, mapped)
     if unlisted:
         facts = facts_of_image(engine, image, gpus=gpus, loaded=unlisted)

@@ -11,6 +11,7 @@ from envcap.evaluate.environment import recordable
 from envcap.evaluate.opaque import opaque_readers
 from envcap.model.observed import Observed
 from envcap.redact import holds_credentials
+from envcap.regular import is_elf
 from envcap.trust.forms import has_control_characters
 
 _SEPARATORS = re.compile(r"\|\||&&|[;|&\n]")
@@ -46,7 +47,7 @@ def describe_events(
     libraries: set[str] = set()
     other: set[str] = set()
     for path in _real(events.get("map", ())):
-        (libraries if _is_elf(path) else other).add(path)
+        (libraries if is_elf(path) else other).add(path)
     return Observed(
         mapped=sorted(libraries),
         opened=sorted(events.get("dlopen", ())),
@@ -149,16 +150,3 @@ def _real(paths: Iterable[str]) -> set[str]:
         if os.path.isfile(real) or not os.path.exists(real):  # noqa: PTH110, PTH113
             found.add(real)
     return {path for path in found if not path.startswith(("/proc/", "/sys/", "/dev/"))}
-
-
-def _is_elf(path: str) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        return os.read(handle, 4) == b"\x7fELF"
-    except OSError:
-        return False
-    finally:
-        os.close(handle)

@@ -8,6 +8,7 @@ from pathlib import Path
 from envcap.machine.loader import Loader
 from envcap.model.lock import Floor
 from envcap.model.struct import Data
+from envcap.regular import is_elf
 
 _OBJECT = re.compile(r".+\.so(\.[0-9].*)?$")
 # What no program is called: most files of packages need no further look.
@@ -102,18 +103,7 @@ def _may_be_program(name: str) -> bool:
 
 def _is_program(path: str) -> bool:
     """Tell whether a file may be executed and is compiled; most that may are scripts."""
-    try:
-        if not os.access(path, os.X_OK):
-            return False
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        return os.read(handle, 4) == b"\x7fELF"
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
+    return os.access(path, os.X_OK) and is_elf(path)
 
 
 def read_static(environment: Environment, *, environ: Mapping[str, str]) -> Static:
