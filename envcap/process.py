@@ -17,6 +17,7 @@ from envcap.interruption import has_insisted, held
 from envcap.last_bytes import LONGEST_LINE, MOST_KEPT, LastBytes
 from envcap.model.struct import Data
 from envcap.redact import redact_text
+from envcap.threads import woken
 
 _TAIL_LINES = 40
 _GRACE_SECONDS = 5.0  # between asking a program to end and making it
@@ -58,7 +59,8 @@ def capture(
             child = subprocess.Popen(
                 words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
-        output, errors = child.communicate(timeout=timeout)
+        with woken(child.kill):
+            output, errors = child.communicate(timeout=timeout)
     except OSError as error:  # also ENOEXEC: a file that is no program for this machine
         raise NotRunError(f"{purpose} failed: `{shown}` cannot be started: {error.strerror or error}.") from error
     except subprocess.TimeoutExpired as error:

@@ -25,9 +25,6 @@ class Compiler(Data, frozen=True, kw_only=True):
     run: Callable[[Mapping[str, bytes], Path], str]
 
 
-_BATCH = 48 << 20  # bytes of sources after which they are handed over: they are held in memory
-
-
 class Bytecode(Data, frozen=True, kw_only=True):
     """Where the byte code of one wheel is: members of an archive."""
 
@@ -38,24 +35,19 @@ class Bytecode(Data, frozen=True, kw_only=True):
 def compile_wheels(
     wheels: Mapping[str, Path], installation: Installation, compiler: Compiler, *, scratch: Path
 ) -> dict[str, Bytecode]:
-    """Give the byte code of each wheel, by its sha256. It is in files below `scratch`.
+    """Give the byte code of each wheel, by its sha256. It is in a file in `scratch`, an empty folder.
 
-    Raises NotRunError when it cannot be compiled, or by another Python than the lock names.
+    The sources of all are in memory meanwhile. Raises NotRunError when they cannot be compiled, or by another Python
+    than the lock names.
     """
+    sources = _Sources(installation)
+    for sha256, wheel in wheels.items():
+        sources.wheel = sha256
+        write_wheel(wheel, sources, installation, only_sources=True)
     program = Path(__file__).with_name(PROGRAM).read_bytes()
-    made: dict[str, Bytecode] = {}
-    batch = _Sources(installation)
-    for number, (sha256, wheel) in enumerate(wheels.items(), 1):
-        batch.wheel = sha256
-        write_wheel(wheel, batch, installation, only_sources=True)
-        if batch.stream.tell() > _BATCH or number == len(wheels):
-            folder = scratch / str(number)
-            folder.mkdir()
-            said = compiler.run({PROGRAM: program, SOURCES: batch.finished(), BYTECODE: b""}, folder)
-            _require_version(said, installation.python)
-            made.update(_sort_out(folder / BYTECODE, batch.expected))
-            batch = _Sources(installation)
-    return made
+    said = compiler.run({PROGRAM: program, SOURCES: sources.finished(), BYTECODE: b""}, scratch)
+    _require_version(said, installation.python)
+    return _sort_out(scratch / BYTECODE, sources.expected)
 
 
 def _sort_out(archive: Path, expected: set[str]) -> dict[str, Bytecode]:

@@ -74,6 +74,15 @@ def write_wheel(wheel: Path, archive: Archive, installation: Installation, *, on
         raise RefusedError(f"`{wheel.name}` is no wheel that can be installed: {error}.") from error
 
 
+def size_of_sources(wheel: Path) -> int:
+    """Tell how many bytes of modules a wheel says that it holds; 0 for a damaged one."""
+    try:
+        with zipfile.ZipFile(wheel) as members:
+            return sum(item.file_size for item in members.filelist if item.filename.endswith(".py"))
+    except zipfile.BadZipFile:
+        return 0
+
+
 def _require_bounded(members: zipfile.ZipFile) -> None:
     if sum(item.file_size for item in members.filelist) > _LARGEST:
         raise ValueError(f"it unpacks to more than {_LARGEST:,} bytes")

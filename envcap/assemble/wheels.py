@@ -4,7 +4,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,15 +11,19 @@ from msgspec import structs
 
 from envcap.assemble.archive import LayerArchive, join
 from envcap.assemble.bytecode import Bytecode, Compiler, add_bytecode, compile_wheels
-from envcap.assemble.wheel import write_wheel
+from envcap.assemble.wheel import size_of_sources, write_wheel
 from envcap.atomic import write_cached
 from envcap.model.image import Installation
 from envcap.model.progress import Progress, Tell
 from envcap.store import Store
+from envcap.threads import run_each
 
 FORMAT = 3  # of the archives: to be raised with every change of what is in them
-_AT_ONCE = 2  # unpacking is half computing, half waiting for the disk
+_AT_ONCE = 2  # one batch is on its way to the container or back while another is compiled there
+_BATCH = 24 << 20  # bytes of sources after which a batch is full: they are held in memory
 _NAME = "files.tar"
+
+_Batch = dict[str, Path]  # wheels by their sha256
 
 
 class AssembledWheels:
@@ -49,21 +52,22 @@ class AssembledWheels:
         Raises RefusedError and NotRunError as `write_wheel` and `compile_wheels` do; finished archives stay.
         """
         self._store.root.mkdir(parents=True, exist_ok=True)
+        made: dict[str, Path] = {}
         with tempfile.TemporaryDirectory(prefix="assembling-", dir=self._store.root) as name:
-            scratch = Path(name)
-            bytecode: dict[str, Bytecode] = {}
+
+            def work(batch: _Batch) -> dict[str, Path]:
+                with tempfile.TemporaryDirectory(dir=name) as scratch:
+                    bytecode = (
+                        {} if compiler is None else compile_wheels(batch, installation, compiler, scratch=Path(scratch))
+                    )
+                    return {one: self._assemble(one, batch[one], installation, bytecode.get(one)) for one in batch}
+
             if compiler is not None and wheels:
                 tell(Progress(kind="step", text=f"compiling {len(wheels)} packages for Python {installation.python}"))
-                bytecode = compile_wheels(wheels, installation, compiler, scratch=scratch)
-            with ThreadPoolExecutor(_AT_ONCE) as threads:
-                done = threads.map(
-                    lambda one: self._assemble(one[0], one[1], installation, bytecode.get(one[0])), wheels.items()
-                )
-                made = {}
-                for number, (sha256, archive) in enumerate(done, 1):
-                    made[sha256] = archive
-                    text = f"assembling {wheels[sha256].name}"
-                    tell(Progress(kind="count", text=text, done=number, total=len(wheels)))
+            for batch, archives in run_each(work, _batches(wheels), threads=_AT_ONCE):
+                made |= archives
+                text = f"assembling packages, {max(batch.values(), key=size_of_sources).name} among them"
+                tell(Progress(kind="count", text=text, done=len(made), total=len(wheels)))
         return made
 
     def layer(self, archives: Sequence[Path]) -> Path:
@@ -80,9 +84,7 @@ class AssembledWheels:
         write_cached(entry, incoming.sha256.encode())
         return self._store.path(incoming.sha256, _NAME)
 
-    def _assemble(
-        self, sha256: str, wheel: Path, installation: Installation, bytecode: Bytecode | None
-    ) -> tuple[str, Path]:
+    def _assemble(self, sha256: str, wheel: Path, installation: Installation, bytecode: Bytecode | None) -> Path:
         with self._store.receive(_NAME) as incoming:
             archive = LayerArchive(incoming)
             write_wheel(wheel, archive, installation)
@@ -90,8 +92,22 @@ class AssembledWheels:
                 add_bytecode(bytecode, archive)
             archive.close()
         write_cached(self._entry(sha256, installation), incoming.sha256.encode())
-        return sha256, self._store.path(incoming.sha256, _NAME)
+        return self._store.path(incoming.sha256, _NAME)
 
     def _entry(self, wheel: str, installation: Installation) -> Path:
         key = json.dumps([FORMAT, wheel, structs.asdict(installation)], sort_keys=True)
         return self._store.root / "wheels" / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _batches(wheels: Mapping[str, Path]) -> list[_Batch]:
+    """Give the wheels in batches, the largest first, so that none is left alone with a large one at the end."""
+    sizes = {sha256: size_of_sources(wheel) for sha256, wheel in wheels.items()}
+    batches: list[_Batch] = []
+    size = _BATCH
+    for sha256 in sorted(wheels, key=lambda one: -sizes[one]):
+        if size >= _BATCH:
+            batches.append({})
+            size = 0
+        batches[-1][sha256] = wheels[sha256]
+        size += sizes[sha256]
+    return batches

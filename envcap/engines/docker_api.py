@@ -32,6 +32,7 @@ from envcap.model.lock import Base
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.oci import Parts
+from envcap.threads import is_unwanted, woken
 
 _NO_OPERATION = re.compile(r"^/bin/sh -c #\(nop\) ")  # what the classic builder writes before ADD and its like
 SECONDS = 600  # for one question to an engine
@@ -187,11 +188,14 @@ class DockerEngine:
         name = f"envcap-{secrets.token_hex(6)}"  # known beforehand: whatever stops us, we can remove it
         with self._translated("Running in the container"), self._opened(image, task, name) as volumes:
             try:
-                with held():
-                    container = containers.create(self._client, image, task, name=name, volumes=volumes)
-                containers.lay_files(container, task)
-                outcome = containers.start_and_follow(container, task, tell)
-                containers.fetch(container, task, results)
+                with woken(lambda: self._remove(name)):
+                    with held():
+                        container = containers.create(self._client, image, task, name=name, volumes=volumes)
+                    if is_unwanted():  # since before there was anything to remove
+                        raise NotRunError("Nobody waits for this container any more.")
+                    containers.lay_files(container, task)
+                    outcome = containers.start_and_follow(container, task, tell)
+                    containers.fetch(container, task, results)
                 return msgspec.structs.replace(outcome, events=containers.read_events(container, task))
             finally:
                 self._remove(name)

@@ -27,9 +27,9 @@ from envcap.pins.conda_installer import pin_installer
 from envcap.pins.conda_machine import virtual_packages
 from envcap.pins.configuration import Configuration
 from envcap.pins.download import Source, download
-from envcap.pins.threads import run_each
 from envcap.redact import redact_text, strip_credentials
 from envcap.store import STORE_FOLDER, Store, file_sha256
+from envcap.threads import run_each
 
 if TYPE_CHECKING:
     import requests

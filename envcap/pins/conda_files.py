@@ -17,8 +17,8 @@ from envcap.model.layout import CONDA_EDITS
 from envcap.model.progress import Progress, Tell
 from envcap.model.struct import Data
 from envcap.pins.record import installed_rows
-from envcap.pins.threads import run_each
 from envcap.store import Store
+from envcap.threads import run_each
 
 _THREADS = 8
 _PORTION = 200  # files that a thread takes at once

@@ -14,7 +14,7 @@ from envcap.model.progress import Progress, Tell
 from envcap.pins.claims import Claimed, identity_of
 from envcap.pins.record import encode_digest
 from envcap.pins.scripts import with_plain_shebang
-from envcap.pins.threads import run_each
+from envcap.threads import run_each
 
 _READERS = 8  # cold disks answer eight readers faster than two
 _BATCH = 16 << 20  # bytes of files that a thread takes at once

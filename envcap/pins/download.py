@@ -13,9 +13,9 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.lock import Package, Wheel
 from envcap.model.progress import Progress, Tell, say_nothing
 from envcap.model.struct import Data
-from envcap.pins.threads import Stop, run_each
 from envcap.redact import strip_credentials
 from envcap.store import STORE_FOLDER, Incoming, Store, file_sha256
+from envcap.threads import Stop, run_each
 
 if TYPE_CHECKING:
     import requests

@@ -15,7 +15,7 @@ from envcap.pins.answers import Answer, Answers
 from envcap.pins.configuration import Configuration, Place
 from envcap.pins.connection import Connection
 from envcap.pins.pages import ACCEPT, JSON, Offer, Wanted, read_html, read_json, wheels_of
-from envcap.pins.threads import run_each
+from envcap.threads import run_each
 
 if TYPE_CHECKING:
     from envcap.pins.direct import Reply

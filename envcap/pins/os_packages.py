@@ -13,9 +13,9 @@ from envcap.errors import NotRunError, RefusedError, WrongUsageError
 from envcap.model.lock import OsPackage
 from envcap.model.progress import Progress, Tell
 from envcap.pins.download import Source, download
-from envcap.pins.threads import Stop, run_each
 from envcap.redact import strip_credentials
 from envcap.store import Store
+from envcap.threads import Stop, run_each
 
 if TYPE_CHECKING:
     import requests

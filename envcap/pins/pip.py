@@ -21,10 +21,10 @@ from envcap.pins.integrity import check_files
 from envcap.pins.offered import Offered
 from envcap.pins.others import Others, is_unlisted
 from envcap.pins.pages import Offer, Wanted
-from envcap.pins.threads import run_each
 from envcap.pins.unowned import unlooked_gaps
 from envcap.pins.verified import Verified
 from envcap.store import Store
+from envcap.threads import run_each
 
 _THREADS = 8
 _DAY = 24 * 3600.0

@@ -243,12 +243,13 @@ class Shelf:
         tag: str = "py3-none-any",
         python: str = ">=3.6",
         data: str = "",
+        code: str = "",
     ) -> str:
-        """Offer a wheel with one module, which holds `data`; give its sha256."""
+        """Offer a wheel with one module, which holds `data` and ends with `code`; give its sha256."""
         info, stem = f"{name}-{version}.dist-info", f"{name}-{version}-{tag}.whl"
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Requires-Python: {python}"]
         content = {
-            f"{name}.py": f"VERSION = {version!r}\nDATA = {data!r}\n",
+            f"{name}.py": f"VERSION = {version!r}\nDATA = {data!r}\n{code}",
             f"{info}/METADATA": "\n".join([*lines, *(f"Requires-Dist: {one}" for one in requires)]) + "\n",
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
         }

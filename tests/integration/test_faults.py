@@ -80,6 +80,15 @@ def engine_socket() -> str:
     return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 
 
+def install(project: Any, shelf: Any, *packages: str, into: Path) -> None:
+    """Make an environment with packages of the shelf, and have it active."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", into], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(into / "bin" / "python"), "install", "--quiet"]
+    environ = {**project.environ, **shelf.pip}
+    subprocess.run([*pip, "--no-cache-dir", "--no-compile", *packages], check=True, env=environ)
+    project.environ |= {"VIRTUAL_ENV": str(into), **shelf.pip}
+
+
 # What passes when the line is cut, whether BuildKit builds, and what is said then.
 STOPPED = "Building the image failed: the Docker engine stopped answering"
 PHASES = {
@@ -144,6 +153,22 @@ def kill_the_client(small: Any) -> Any:
     return small("build", "--engine", "docker", "--no-cache", env={"PATH": path, "REAL": str(shutil.which("docker"))})
 
 
+@pytest.mark.engine
+def test_a_stop_while_byte_code_is_made(small: Any, shelf: Any, engine_state: Any, tmp_path: Path) -> None:
+    """Each package is a batch for a container of its own, and two are at work at once."""
+    slow = "x = [" + "[0, y]," * 400_000 + "]\n" + "#" * (24 << 20)
+    for name in ("one", "another"):
+        shelf.put(name, "1.0", code=slow)
+    install(small, shelf, "one", "another", into=tmp_path / "environment")
+    small.ok("freeze")
+    before = engine_state.look()
+    for pause in (0.0, 0.4, 1.0):  # its containers are about to be made, are being made, compile
+        stopped = small.stop_when("compiling", "build", "--engine", "docker", pause=pause)
+        assert (stopped.code, list((tmp_path / "cache").glob("assembled/assembling-*"))) == (130, []), stopped.err
+    assert engine_state.left_since(before) == set()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
 # What the cache's disk has, what is under way when it is full, and what is said. The package has a megabyte, as has
 # each of its sources for the compiler and its byte code; assembled it has two.
 FULL = {
@@ -156,11 +181,7 @@ FULL = {
 def test_a_full_disk(small: Any, shelf: Any, tmp_path: Path) -> None:
     """The message names the place, nothing half made is left, and with room again the next build succeeds."""
     shelf.put("shelved", "1.0", data=os.urandom(1 << 19).hex())
-    environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
-    subprocess.run([*pip, "--no-cache-dir", "shelved"], check=True, env={**small.environ, **shelf.pip})
-    small.environ |= {"VIRTUAL_ENV": str(environment), **shelf.pip}
+    install(small, shelf, "shelved", into=tmp_path / "environment")
     small.ok("freeze", "--base", f"registry.example.org/python:3.11@sha256:{'a' * 64}")
     (tmp_path / "full").mkdir()
     # Another user's state: a Python of this machine makes the byte code then, and no engine is needed.

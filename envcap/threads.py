@@ -11,6 +11,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _PATIENCE = 2.0  # seconds for the threads to notice that they should stop
+_OWN = threading.local()  # of a thread of a crew: the `Stop` of its work
 
 
 class Stop:
@@ -49,6 +50,26 @@ class Stop:
                 self._sleepers.discard(wake)
 
 
+@contextmanager
+def woken(wake: Callable[[], object]) -> Iterator[None]:
+    """Have `wake` called when nobody waits any more for what this thread does, as `Stop.waking` does.
+
+    For what others may call from a thread of a crew: there no StopRequest ends a program or a container.
+    """
+    stop: Stop | None = getattr(_OWN, "stop", None)
+    if stop is None:
+        yield
+        return
+    with stop.waking(wake):
+        yield
+
+
+def is_unwanted() -> bool:
+    """Tell whether this is a thread of a crew for whose work nobody waits any more."""
+    stop: Stop | None = getattr(_OWN, "stop", None)
+    return stop is not None and stop.is_set()
+
+
 def run_each(
     work: Callable[[Item], Result], items: Sequence[Item], *, threads: int, stop: Stop | None = None
 ) -> Iterator[tuple[Item, Result]]:
@@ -64,6 +85,7 @@ def run_each(
         waiting.put(item)
 
     def labour() -> None:
+        _OWN.stop = stop
         while not stop.is_set():
             try:
                 item = waiting.get_nowait()
