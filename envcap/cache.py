@@ -14,7 +14,7 @@ from envcap.places import cache_root
 
 _DAY = 86_400  # seconds
 # Nothing else is looked at: whoever points ENVCAP_CACHE to a folder of their own keeps what is theirs.
-_PARTS = ("answers", "assembled", "digests", "files", "known", "records", "verified")
+_PARTS = ("answers", "assembled", "digests", "files", "known", "podman", "records", "verified")
 _CONTEXTS = "contexts"
 
 

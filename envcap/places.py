@@ -44,6 +44,11 @@ def context_folders(environ: Mapping[str, str]) -> Path:
     return cache_root(environ) / "contexts"
 
 
+def podman_cache(environ: Mapping[str, str]) -> Path:
+    """Give the folder of the user's cache that remembers what podman made of a context."""
+    return cache_root(environ) / "podman"
+
+
 def digest_cache(environ: Mapping[str, str]) -> Path:
     """Give the folder of the user's cache that remembers digests of data files."""
     return cache_root(environ) / "digests"

@@ -4,6 +4,8 @@ Its service is looked for where podman itself looks (podman-system-service(1), "
 CONTAINER_HOST, the user's own socket, the system's. Where none answers, the service is started for as long as needed.
 """
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,12 +13,14 @@ import socket
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import docker
+from docker.errors import ImageNotFound
 
+from envcap.atomic import write_cached
 from envcap.engines.buildkit import Solved
 from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour
 from envcap.engines.engine import Engine
@@ -24,7 +28,9 @@ from envcap.engines.replies import answering
 from envcap.errors import NotRunError
 from envcap.model.image import Context
 from envcap.model.progress import Progress, Tell
+from envcap.places import podman_cache
 from envcap.process import capture, run_live, serving
+from envcap.store import file_sha256
 
 _TITLE = "Podman"
 # The first whose builder leaves out the label with its own version (buildah 1.26, `--identity-label`); `--timestamp` is
@@ -112,11 +118,17 @@ def _build(
 ) -> Solved:
     """Build with podman's own builder, which can date an image and all that is in its layers (podman-build(1)).
 
-    Through the SDK it could not. It says what it adds by its steps, not how long they take.
+    Through the SDK it could not. It says what it adds by its steps, not how long they take. What it made of the same
+    context before, and still has, is taken: it would be sent everything first, and read it.
     """
-    del client, remove  # its containers are its own: it removes them
+    del remove  # its containers are its own: it removes them
     builder = f"buildah (podman {podman_version(program)})"
     tell(Progress(kind="step", text=f"building `{tag}` with {builder}"))
+    made = podman_cache(os.environ) / _key(context, folder, builder)
+    held = _held(client, made) if use_cache else None
+    if held is not None:
+        tell(Progress(kind="step", text="nothing has changed: it is there"))
+        return Solved(identity=held, builder=builder)
     seen = _Steps()
 
     def on_line(line: str) -> None:
@@ -135,7 +147,25 @@ def _build(
                 f"The build failed in `{seen.step}`: podman ended with code {finished.code}.\n{said}".rstrip(),
                 hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
             )
-        return Solved(identity=identity.read_text().strip(), builder=builder)
+        solved = Solved(identity=identity.read_text().strip(), builder=builder)
+    with suppress(OSError):  # a cache that cannot be written
+        write_cached(made, solved.identity.encode())
+    return solved
+
+
+def _key(context: Context, folder: Path, builder: str) -> str:
+    """Name all that an image depends on: what is in the context, byte for byte, its date, and who builds."""
+    files = {file.path: file_sha256(folder / file.path) for file in context.files}
+    told = [builder, context.platform, context.epoch, files]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _held(client: docker.DockerClient, made: Path) -> str | None:
+    """Give the id of the image that was made before, if the engine still has it."""
+    try:
+        return str(client.images.get(made.read_text(encoding="ascii")).id)
+    except (OSError, ValueError, ImageNotFound):
+        return None
 
 
 class _Steps:

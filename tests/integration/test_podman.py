@@ -40,6 +40,9 @@ def test_builds_the_same_image_twice_and_verifies_it(shelved: Envcap) -> None:
     assert images[0]["identity"] == images[1]["identity"]
     assert {image["promise"] for image in images} == {"bit for bit"}
     assert images[0]["builder"].startswith("buildah")
+    again = shelved.ok("build", "--engine", "podman", "--tag", "envcap/pod:again", "--json")
+    assert "nothing has changed" in again.err
+    assert again.document["image"] == {**images[0], "reference": "envcap/pod:again"}
     judged = shelved.ok("verify", "--engine", "podman", "--image", "envcap/pod:1", "--json").document
     assert judged["verdict"] == "IDENTICAL"
     assert [found for found in judged["findings"] if found["fatal"]] == []
