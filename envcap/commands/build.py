@@ -38,7 +38,8 @@ def build(
         typer.Option(
             "--push",
             envvar="ENVCAP_PUSH",
-            help="Bring the image to the registry in --tag REGISTRY/NAME:TAG, with the login of your Docker client.",
+            help="Bring the image, packed with gzip, to the registry in --tag REGISTRY/NAME:TAG, with the login of "
+            "your Docker client.",
         ),
     ] = False,
     output: Annotated[

@@ -12,6 +12,15 @@ that it takes. Of what an exporter may be told:
   them. The classic store keeps neither manifest nor packed layers, and its exporter knows no such words.
 - `--provenance=false --sbom=false`, since an attestation tells when it was made.
 
+A registry gets that image with packed layers, from a second solve that begins with the finished image and adds nothing:
+it runs no step, so it needs no network but the registry's, whatever the cache has lost meanwhile. BuildKit asks the
+engine how a registry is reached, and the client for its login.
+
+- `force-compression=true` packs the layers that exist unpacked; those packed with gzip already stay, as the base's.
+- `store=false` keeps the packed image out of the engine's store, and the image's name with the image that has it.
+- `push=` without a value is what BuildKit takes for true. Told `true`, the client has the engine push once more what
+  has that name in its store, which is the unpacked image, over the packed one.
+
 The id that comes back is the manifest's digest in the containerd store and the configuration's in the classic one: one
 lock has one id for each kind of store (`Image.digest_of`).
 """
@@ -20,13 +29,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from envcap.engines.build_progress import BuildProgress
+from envcap.engines.pushing import Sending, push_failure
 from envcap.errors import NotRunError
 from envcap.model.image import Context, StepTime
 from envcap.model.progress import Tell
@@ -99,17 +109,49 @@ class BuildKit:
             for progress in seen.take(line):
                 tell(progress)
 
+        words = [*words, "--platform", context.platform, *([] if use_cache else ["--no-cache"])]
+        words += ["--progress", "rawjson" if _numbers(self.version) >= _RAW else "plain"]
+        environ = {**os.environ, "SOURCE_DATE_EPOCH": str(context.epoch)}
+        finished, digest = self._run(words, folder, environ=environ, on_line=on_line)
+        if finished.code != 0:
+            raise _failure(seen, finished)
+        return Solved(identity=digest, steps=seen.times)
+
+    def push(self, reference: str, *, tell: Tell) -> str:
+        """Send the image of that name with layers packed by gzip; give the digest of its manifest in the registry.
+
+        The image here stays as it is. Raises NotRunError with what the registry says.
+        """
+        seen = Sending()
+
+        def on_line(line: str) -> None:
+            for progress in seen.take(line):
+                tell(progress)
+
+        output = f"type=image,name={reference},push=,store=false,compression=gzip,force-compression=true"
+        environ = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}  # it has its date
+        with tempfile.TemporaryDirectory(prefix="envcap-push-") as name:
+            Path(name, "Dockerfile").write_text(f"FROM {reference}\n")
+            words = ["--output", f"{output},oci-mediatypes=true", "--progress", "plain"]
+            finished, digest = self._run(words, Path(name), environ=environ, on_line=on_line)
+        if finished.code != 0:
+            raise push_failure(reference, seen.reason or _ended(finished))
+        if not seen.has_sent_manifest:
+            raise push_failure(reference, "BuildKit ended without sending its manifest")
+        return digest
+
+    def _run(
+        self, words: list[str], folder: Path, *, environ: Mapping[str, str], on_line: Callable[[str], None]
+    ) -> tuple[Finished, str]:
+        """Run a build of the Dockerfile in `folder`; give how it ended, and the digest of the image if it went well."""
         with tempfile.TemporaryDirectory(prefix="envcap-build-") as name:
             metadata = Path(name) / "metadata.json"
-            words = [self._client, "buildx", "build", "--builder", self._builder(), *words]
-            words += ["--provenance=false", "--sbom=false", "--metadata-file", str(metadata)]
-            words += ["--platform", context.platform, *([] if use_cache else ["--no-cache"])]
-            words += ["--progress", "rawjson" if _numbers(self.version) >= _RAW else "plain", str(folder)]
-            environ = {**os.environ, "SOURCE_DATE_EPOCH": str(context.epoch)}
-            finished = run_live(words, cwd=folder, env=environ, timeout=_SECONDS, on_line=on_line)
+            command = [self._client, "buildx", "build", "--builder", self._builder(), *words]
+            command += ["--provenance=false", "--sbom=false", "--metadata-file", str(metadata), str(folder)]
+            finished = run_live(command, cwd=folder, env=environ, timeout=_SECONDS, on_line=on_line)
             if finished.code != 0:
-                raise _failure(seen, finished)
-            return Solved(identity=msgspec.json.decode(metadata.read_bytes(), type=_Metadata).digest, steps=seen.times)
+                return finished, ""
+            return finished, msgspec.json.decode(metadata.read_bytes(), type=_Metadata).digest
 
     def name(self, identity: str, tag: str) -> None:
         """Give an image its tag."""
@@ -130,13 +172,18 @@ def _failure(seen: BuildProgress, finished: Finished) -> NotRunError:
             hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
         )
     where = f"after `{seen.begun}` had begun" if seen.begun else "before its first step"
-    reason = seen.reason or (finished.tail[-1] if finished.tail else f"exit code {finished.code}")
-    if finished.code < 0:
-        reason = f"its client `docker buildx` was ended by signal {-finished.code}"
+    reason = seen.reason if seen.reason and finished.code >= 0 else _ended(finished)
     return NotRunError(
         f"The build ended {where}: {reason}\n{said}".rstrip(),
         hint="`docker info` tells whether the engine still runs; then the same command again.",
     )
+
+
+def _ended(finished: Finished) -> str:
+    """Tell how the client ended, where it gave no reason."""
+    if finished.code < 0:
+        return f"its client `docker buildx` was ended by signal {-finished.code}"
+    return finished.tail[-1] if finished.tail else f"exit code {finished.code}"
 
 
 def _output_words(*, compresses: bool, secrets: Mapping[str, Path] | None) -> list[str]:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import docker
 import msgspec
+from docker.utils import parse_repository_tag
 
 from envcap.engines.base_image import has_containerd_store
 from envcap.engines.buildkit import Solved, find_buildkit, is_turned_off
 from envcap.engines.classic import build_classic
 from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour
 from envcap.engines.engine import Engine
+from envcap.engines.pushing import push
 from envcap.engines.replies import answering
 from envcap.model.image import Context
 from envcap.model.progress import Progress, Tell
@@ -51,11 +53,25 @@ def _build_docker(
     return msgspec.structs.replace(solved, builder=builder)
 
 
+def _push_docker(client: docker.DockerClient, reference: str, *, tell: Tell) -> str:
+    """Push with packed layers: a registry and all who pull from it are further away than the engine's own store.
+
+    The containerd store sends layers as it keeps them, and BuildKit leaves them unpacked there; those of the classic
+    builder are packed, and the classic store packs what it sends.
+    """
+    buildkit = find_buildkit()
+    if buildkit is None or not has_containerd_store(client.info()):
+        return push(client, reference, tell=tell)
+    repository, _ = parse_repository_tag(reference)
+    return f"{repository}@{buildkit.push(reference, tell=tell)}"
+
+
 _DOCKER = Flavour(
     name="docker",
     title="Docker",
     start="Start it, for example `sudo systemctl start docker`, or use `--engine venv`.",
     build=_build_docker,
+    push=_push_docker,
     gives_gpus=True,
 )
 

@@ -22,7 +22,6 @@ from docker.utils import parse_repository_tag
 from envcap.engines import base_image, containers, opened
 from envcap.engines.buildkit import Solved
 from envcap.engines.content import read_files, read_fingerprints
-from envcap.engines.pushing import push
 from envcap.engines.replies import translated
 from envcap.errors import NotRunError
 from envcap.interruption import held
@@ -59,6 +58,16 @@ class Builder(Protocol):
         """
 
 
+class Pusher(Protocol):
+    """Brings an image to the registry that its name begins with."""
+
+    def __call__(self, client: docker.DockerClient, reference: str, *, tell: Tell) -> str:
+        """Give the registry's reference to it, with the digest of its manifest there.
+
+        Raises NotRunError with what the registry says, and what the SDK raises.
+        """
+
+
 class Flavour(Data, frozen=True, kw_only=True):
     """What differs between the engines that speak Docker's API."""
 
@@ -66,6 +75,7 @@ class Flavour(Data, frozen=True, kw_only=True):
     title: str  # as it calls itself
     start: str  # what helps when it does not answer
     build: Builder
+    push: Pusher
     gives_gpus: bool
 
 
@@ -166,10 +176,10 @@ class DockerEngine:
         )
 
     def push(self, reference: str, *, tell: Tell) -> str:
-        """Push through the engine, with the login of the user's own client."""
+        """Push by the best pusher that the flavour has, with the login of the user's own client."""
         tell(Progress(kind="step", text=f"pushing `{reference}`"))
         with self._translated(f"Pushing `{reference}`"):
-            return push(self._client, reference, tell=tell)
+            return self._flavour.push(self._client, reference, tell=tell)
 
     def layers(self, image: Image) -> list[Layer]:
         """Give what each step added to the image, the newest first, those of its base too; not those of no size."""

@@ -24,6 +24,7 @@ from envcap.atomic import write_cached
 from envcap.engines.buildkit import Solved
 from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour
 from envcap.engines.engine import Engine
+from envcap.engines.pushing import push
 from envcap.engines.replies import answering
 from envcap.errors import NotRunError
 from envcap.model.image import Context
@@ -57,7 +58,12 @@ def open_engine(project: Path) -> Engine:
         client = answering(lambda: docker.DockerClient(base_url=address, timeout=SECONDS), title=_TITLE, hint=_START)
         stack.callback(client.close)
         flavour = Flavour(
-            name="podman", title=_TITLE, start=_START, build=partial(_build, program, address), gives_gpus=False
+            name="podman",
+            title=_TITLE,
+            start=_START,
+            build=partial(_build, program, address),
+            push=push,
+            gives_gpus=False,
         )
         return DockerEngine(client, flavour, release=stack.pop_all().close)
 

@@ -1,4 +1,4 @@
-"""Pushing an image through the SDK, with the login that the user's own client has."""
+"""Pushing an image: through the SDK, with the login that the user's own client has; and what BuildKit says of it."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,11 @@ _DIGEST = re.compile(r".*digest: (sha256:[0-9a-f]{64}) size: \d+")  # what the c
 # What registries and engines say to somebody whom they do not know (OCI distribution, "Error Codes").
 _NO_LOGIN = re.compile(r"(?i)unauthorized|authentication required|no basic auth|denied|\b401\b|\b403\b")
 
+# BuildKit, `exporter/containerimage` and `util/push`.
+_SENDING = re.compile(r"#\d+ (exporting layers|pushing layers|pushing manifest for)\b")
+_WHAT_BEGAN = {"exporting layers": "packing its layers with gzip", "pushing layers": "sending its layers"}
+_WHERE = re.compile(r"^ERROR: (failed to solve: )?(failed to push [^ ]+: )?")
+
 
 def push(client: docker.DockerClient, reference: str, *, tell: Tell) -> str:
     """Push an image under its name, and give the registry's reference to it, with the digest of its manifest.
@@ -28,7 +33,7 @@ def push(client: docker.DockerClient, reference: str, *, tell: Tell) -> str:
     except DockerException as error:
         if "Credentials store error" not in str(error):  # the user's own helper program, not the engine
             raise
-        raise _failure(reference, str(error)) from error
+        raise push_failure(reference, str(error)) from error
     return f"{repository}@{follow_push(messages, reference, tell=tell)}"
 
 
@@ -38,13 +43,13 @@ def follow_push(messages: Iterable[dict[str, Any]], reference: str, *, tell: Tel
     seen = _Transfers()
     for message in messages:
         if "error" in message:
-            raise _failure(reference, str(message["error"]))
+            raise push_failure(reference, str(message["error"]))
         said = _DIGEST.fullmatch(message.get("status", ""))
         digest = message.get("aux", {}).get("Digest") or (said[1] if said else digest)
         for progress in seen.take(message):
             tell(progress)
     if not digest:
-        raise _failure(reference, "the engine ended without the digest of its manifest")
+        raise push_failure(reference, "the engine ended without the digest of its manifest")
     return digest
 
 
@@ -67,7 +72,28 @@ class _Transfers:
         yield Progress(kind="count", text="pushing layers", done=done, total=total)
 
 
-def _failure(reference: str, said: str) -> NotRunError:
+class Sending:
+    """What BuildKit says line by line while it packs an image and sends it (`--progress plain`), of either no bytes."""
+
+    def __init__(self) -> None:
+        self.has_sent_manifest = False  # which comes last, and makes it an image that others can have
+        self.reason = ""  # why it failed
+        self._told: set[str] = set()
+
+    def take(self, line: str) -> Iterator[Progress]:
+        """Take one line; tell what began."""
+        match = _SENDING.match(line)
+        if match:
+            self.has_sent_manifest |= match[1] == "pushing manifest for"
+            text = _WHAT_BEGAN.get(match[1])
+            if text is not None and text not in self._told:
+                self._told.add(text)
+                yield Progress(kind="step", text=text)
+        elif line.startswith("ERROR: "):
+            self.reason = _WHERE.sub("", line)
+
+
+def push_failure(reference: str, said: str) -> NotRunError:
     """Give the error of a push: the image itself is there, so that only the push is to be done again."""
     registry = reference.partition("/")[0]
     reason = " ".join(said.split()).rstrip(".")
@@ -79,5 +105,5 @@ def _failure(reference: str, said: str) -> NotRunError:
         )
     return NotRunError(
         f"Pushing `{reference}` failed: {reason}.",
-        hint=f"The image is built: `docker push {reference}`, or the same command again.",
+        hint="The image is built already: the same command again pushes it.",
     )

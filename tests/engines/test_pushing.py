@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from envcap.engines.pushing import follow_push
+from envcap.engines.pushing import Sending, follow_push
 from envcap.errors import NotRunError
 from envcap.model.progress import Progress, say_nothing
 
@@ -59,3 +59,27 @@ def test_another_failure_is_told_as_it_is() -> None:
         follow_push([{"error": "dial tcp: connection refused"}], NAME, tell=say_nothing)
     with pytest.raises(NotRunError, match="without the digest"):
         follow_push([], NAME, tell=say_nothing)
+
+
+def test_what_the_builder_says_of_packing_and_sending() -> None:
+    seen = Sending()
+    lines = [
+        "#4 [1/1] FROM registry.example.org/group/one:1@sha256:aa",
+        "#5 exporting layers",
+        "#5 exporting layers 14.0s done",
+        "#5 exporting manifest sha256:aa done",
+        "#5 pushing layers",
+        "#5 pushing layers 0.6s done",
+    ]
+    told = [item.text for line in lines for item in seen.take(line)]
+    assert told == ["packing its layers with gzip", "sending its layers"]
+    assert not seen.has_sent_manifest
+    assert list(seen.take(f"#5 pushing manifest for {NAME}@{DIGEST} 0.0s done")) == []
+    assert seen.has_sent_manifest
+
+
+@pytest.mark.parametrize("where", ["failed to solve: failed to push registry.example.org/group/one:1: ", ""])
+def test_the_builders_reason_is_given_without_what_it_was_doing(where: str) -> None:
+    seen = Sending()
+    assert list(seen.take(f"ERROR: {where}401 Unauthorized")) == []
+    assert seen.reason == "401 Unauthorized"

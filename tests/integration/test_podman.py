@@ -11,9 +11,11 @@ import pytest
 
 from envcap.engines import podman
 from tests.integration.conftest import Envcap
+from tests.integration.registry import REGISTRY, kept, remove
 
 # They look for what is left of their tag.
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("podman")]
+PUSHED = "envcap/pod-pushed"
 
 
 def ask(*words: str) -> str:
@@ -64,7 +66,18 @@ def test_leaves_nothing_when_it_is_stopped(small: Envcap) -> None:
         left &= containers()
     assert left == set()
     assert "envcap/pod" not in ask("images")
-    small.ok("build", "--engine", "podman", "--tag", "envcap/pod:after")
+    brings_an_image_to_a_registry(small)
+
+
+def brings_an_image_to_a_registry(small: Envcap) -> None:
+    """Find its layers packed there, and unpacked the same as here."""
+    tag = f"{REGISTRY}/{PUSHED}:1"
+    pushed = small.ok("build", "--engine", "podman", "--push", "--tag", tag, "--json").document["image"]["pushed"]
+    there = kept(PUSHED, "1")
+    assert pushed == f"{REGISTRY}/{PUSHED}@{there.digest}"
+    assert there.media_types <= {"tar+gzip", "gzip"}
+    assert there.diff_ids == json.loads(ask("image", "inspect", tag))[0]["RootFS"]["Layers"]
+    remove(PUSHED, there.digest)
 
 
 def test_starts_a_service_where_none_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
