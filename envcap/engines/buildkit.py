@@ -18,8 +18,8 @@ engine how a registry is reached, and the client for its login.
 
 - `force-compression=true` packs the layers that exist unpacked; those packed with gzip already stay, as the base's.
 - `store=false` keeps the packed image out of the engine's store, and the image's name with the image that has it.
-- `push=` without a value is what BuildKit takes for true. Told `true`, the client has the engine push once more what
-  has that name in its store, which is the unpacked image, over the packed one.
+- `push=` without a value is what BuildKit takes for true. Told `true`, a client before 0.22 has the engine push once
+  more what has that name in its store, the unpacked image, over the packed one (docker/buildx, pull request 3023).
 
 The id that comes back is the manifest's digest in the containerd store and the configuration's in the classic one: one
 lock has one id for each kind of store (`Image.digest_of`).
