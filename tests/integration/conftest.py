@@ -368,8 +368,14 @@ class EngineState:
 
 
 @pytest.fixture
-def engine_state(tmp_path: Path) -> Iterator[EngineState]:
-    """Give a look into the engine."""
-    client = docker.from_env()
-    yield EngineState(client, tmp_path)
+def engine_client(clean_environ: dict[str, str]) -> Iterator[docker.DockerClient]:
+    """Give the engine that the commands find."""
+    client = docker.from_env(environment=clean_environ)
+    yield client
     client.close()
+
+
+@pytest.fixture
+def engine_state(engine_client: docker.DockerClient, tmp_path: Path) -> EngineState:
+    """Give a look into the engine."""
+    return EngineState(engine_client, tmp_path)

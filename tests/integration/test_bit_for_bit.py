@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.integration.builds import without_buildx
 from tests.integration.conftest import Envcap
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
@@ -66,14 +67,6 @@ def build_as_another(project: Envcap, folder: Path, tag: str) -> None:
     words += [sys.executable, "-c", LATER, "build", "--trust", "--engine", "docker", "--no-cache", "--tag", tag]
     done = subprocess.run(words, cwd=copy, env=env, umask=0o077, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def without_buildx(folder: Path, path: str) -> str:
-    """Give the PATH with a Docker client in front that has no buildx, as where its package is not installed."""
-    folder.mkdir()
-    (folder / "docker").write_text(f'#!/bin/sh\n[ "$1" != buildx ] || exit 1\nexec {shutil.which("docker")} "$@"\n')
-    (folder / "docker").chmod(0o755)
-    return f"{folder}{os.pathsep}{path}"
 
 
 def serves_twice(project: Envcap) -> list[str]:

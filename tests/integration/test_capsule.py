@@ -1,9 +1,6 @@
 """A capsule builds and verifies where there is no network and no registry, and the base image is gone."""
 
-import platform
 import secrets
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -13,15 +10,14 @@ import pytest
 from envcap.engines.base_image import save_base, write_load_archive
 from envcap.model.lock import Base
 from envcap.pins.base_files import held_parts
+from tests.integration.builds import (
+    REGISTRY,
+    build_and_verify_alone,
+    pack_with_packages,
+    python_image,
+    run_alone,
+)
 from tests.integration.conftest import Envcap
-
-REGISTRY = "127.0.0.1:5000"  # that tests/engine/up starts
-
-
-def python_image(client: docker.DockerClient) -> str:
-    """Give the official image of the Python that runs the tests, which `tests/engine/up` brings."""
-    prefix = f"python:{platform.python_version()}-slim-"
-    return next(tag for image in client.images.list("python") for tag in image.tags if tag.startswith(prefix))
 
 
 @pytest.fixture
@@ -50,33 +46,15 @@ def test_from_the_capsule_alone(shelved: Envcap, lonely_base: str, tmp_path: Pat
     """With a wheel and a package of the system, which no archive and no index are there to give again."""
     client = docker.from_env()
     shelved.ok("freeze", "--base", lonely_base)
-    packed = shelved.ok("pack", "--json")
-    capsule = Path(packed.document["capsule"]["path"])
-    with tarfile.open(capsule) as archive:
-        names = archive.getnames()
-    assert names[0] == ".envcap/capsule.json"
-    assert {".whl", ".deb"} <= {Path(name).suffix for name in names}
+    capsule = pack_with_packages(shelved)
     client.images.remove(lonely_base, force=True)
-    environ = {**shelved.environ, "ENVCAP_CACHE": str(tmp_path / "empty")}
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        environ.pop(name, None)
-
-    def alone(*words: str) -> subprocess.CompletedProcess[str]:
-        command = ["unshare", "--net", sys.executable, "-m", "envcap", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-
     try:
-        built = alone("build", str(capsule), "--into", "paper")
-        assert built.returncode == 0, built.stderr
-        assert "--project" in built.stdout
-        verified = alone("verify", "--project", "paper")
-        assert verified.returncode == 0, verified.stderr
-        assert verified.stdout.startswith("IDENTICAL")
-        again = alone("build", str(capsule), "--into", "paper")
+        build_and_verify_alone(shelved, capsule, tmp_path)
+        again = run_alone(shelved, tmp_path, "build", str(capsule), "--into", "paper")
         assert (again.returncode, "not an empty folder" in again.stderr) == (2, True)
         blob = next((tmp_path / "paper" / ".envcap" / "base" / "blobs" / "sha256").iterdir())
         blob.write_bytes(b"{}")
-        damaged = alone("build", "--project", "paper")
+        damaged = run_alone(shelved, tmp_path, "build", "--project", "paper")
         assert damaged.returncode == 5, damaged.stderr
     finally:
         for image in client.api.images():  # not one by one: other tests remove theirs meanwhile

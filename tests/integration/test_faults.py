@@ -1,7 +1,6 @@
 """Builds that the engine or the disk drops: the message says where, nothing is left, and the next build succeeds."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.builds import base_in_registry, build_twice_at_once, slow_step
 
 
 class Relay:
@@ -101,9 +102,13 @@ PHASES = {
 
 
 @pytest.mark.engine
-def test_an_engine_that_goes_away(small: Any, engine_socket: str, engine_state: Any, tmp_path: Path) -> None:
-    small.ok("freeze")
+def test_an_engine_that_goes_away(
+    small: Any, engine_socket: str, engine_client: Any, engine_state: Any, tmp_path: Path
+) -> None:
     before = engine_state.look()
+    stop_within_a_step(small, engine_client)
+    assert engine_state.left_since(before, tags=True) == set()
+    small.ok("freeze")
     for number, (phase, (sign, buildkit, message)) in enumerate(PHASES.items()):
         relay = Relay(tmp_path / f"{number}.sock", engine_socket, sign)
         environ = {"DOCKER_HOST": f"unix://{tmp_path}/{number}.sock", "DOCKER_BUILDKIT": buildkit}
@@ -115,32 +120,21 @@ def test_an_engine_that_goes_away(small: Any, engine_socket: str, engine_state: 
     killed = kill_the_client(small)
     assert killed.code == 3
     assert "had begun: its client `docker buildx` was ended by signal 9" in killed.err
-    for buildkit in ("1", "0"):
-        small.environ["DOCKER_BUILDKIT"] = buildkit
-        stopped = small.stop_when("RUN [", "build", "--engine", "docker", "--no-cache")
-        assert stopped.code == 130, stopped.err
-    del small.environ["DOCKER_BUILDKIT"]
     assert engine_state.left_since(before, tags=True) == set()
     assert list((tmp_path / "cache").glob("files/context-*")) == []
     assert list((tmp_path / "scratch").iterdir()) == []
     build_twice_at_once(small)
 
 
-def build_twice_at_once(small: Any) -> None:
-    """Build one lock in two processes at the same time: both succeed, with one image and nothing left."""
-    words = [sys.executable, "-m", "envcap", "build", "--engine", "docker", "--no-cache", "--json"]
-    both = [
-        subprocess.Popen(
-            words, cwd=small.project, env=small.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    ends = [(child.communicate(timeout=600), child.returncode) for child in both]
-    assert [code for _, code in ends] == [0, 0], ends
-    images = [json.loads(out)["image"] for (out, _), _ in ends]
-    assert images[0]["identity"] == images[1]["identity"]
-    contexts = Path(small.environ["ENVCAP_CACHE"], "contexts")
-    assert [path for path in contexts.rglob("*") if path.name.startswith("tmp") or not path.is_dir()] == []
+def stop_within_a_step(small: Any, client: Any) -> None:
+    """Ctrl-C, with either builder, in a step that takes long enough for it."""
+    with base_in_registry(client, slow_step("")) as base:
+        small.ok("freeze", "--base", base)
+        for buildkit in ("1", "0"):
+            small.environ["DOCKER_BUILDKIT"] = buildkit
+            stopped = small.stop_when("RUN [", "build", "--engine", "docker", "--no-cache")
+            assert stopped.code == 130, stopped.err
+    del small.environ["DOCKER_BUILDKIT"]
 
 
 def kill_the_client(small: Any) -> Any:

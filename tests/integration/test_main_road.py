@@ -297,15 +297,6 @@ def test_a_failing_build_names_the_step_and_leaves_nothing(small: Any, engine_st
     assert engine_state.left_since(before, tags=True) == set()
 
 
-def test_stopping_a_build_leaves_nothing(small: Any, engine_state: Any) -> None:
-    before = engine_state.look()
-    small.ok("freeze")
-    stopped = small.stop_when('RUN ["python3", "-I", "-B"', "build", "--engine", "docker", "--no-cache")
-    assert stopped.code == 130, stopped.err
-    assert engine_state.left_since(before, tags=True) == set()
-    assert list((small.project.parent / "cache").glob("files/context-*")) == []
-
-
 def test_no_secret_reaches_lock_image_or_report(small: Any) -> None:
     """Canaries in the places where credentials live; none comes out anywhere."""
     canary = "canary-4711"
