@@ -47,15 +47,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "envcap"))
 
 
 _LARGEST_LOCK = 64 << 20  # bytes; what a test builds is smaller
+CLASSIC = "unix:///run/envcap-classic/docker.sock"  # the second engine that tests/engine/up starts
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files anew, to be reviewed as a diff"
     )
-
-
-_LARGEST_LOCK = 64 << 20
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -78,7 +76,8 @@ def remove_images(session: pytest.Session) -> None:
     """Remove the images that the tests built, when all have ended: they are large, and every run would leave new ones.
 
     Whose they are their labels tell: other runs, and the developer, use the engine meanwhile. The steps below stay:
-    they serve the next build.
+    they serve the next build. In the second engine, which is there for tests alone, those of the classic builder go
+    as soon as no build can be at them: nothing else would ever remove them.
     """
     if hasattr(session.config, "workerinput") or shutil.which("docker") is None:
         return
@@ -86,20 +85,25 @@ def remove_images(session: pytest.Session) -> None:
     # A test makes one that is larger than any lock, and than memory.
     files = [path for path in folder.rglob("pylock.*.toml") if path.is_file() and path.stat().st_size < _LARGEST_LOCK]
     locks = {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    if made := [image for image, lock in our_images() if lock in locks]:
-        subprocess.run(["docker", "image", "rm", "--force", "--no-prune", *made], capture_output=True, check=False)
+    has_second = Path(CLASSIC.removeprefix("unix://")).exists()
+    for host in [[], ["--host", CLASSIC]] if has_second else [[]]:
+        if made := [image for image, lock in our_images(host) if lock in locks]:
+            ask_docker(*host, "image", "rm", "--force", "--no-prune", *made)
+    if has_second:
+        ask_docker("--host", CLASSIC, "image", "prune", "--force", "--filter", "until=1h")
 
 
-def our_images() -> list[tuple[str, str]]:
-    """List the tags below `envcap`, each with the sha256 of its lock, as far as an engine answers."""
-    words = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=envcap/*"]
-    tags = subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+def our_images(host: list[str]) -> list[tuple[str, str]]:
+    """List the tags below `envcap`, each with the sha256 of its lock, as far as the engine answers."""
+    names = "{{.Repository}}:{{.Tag}}"
+    tags = ask_docker(*host, "image", "ls", "--format", names, "--filter", "reference=envcap/*").split()
     labels = "{{index .Config.Labels " + json.dumps(LOCK_LABEL) + "}}"
-    look = ["docker", "image", "inspect", "--format"]
-    return [
-        (tag, subprocess.run([*look, labels, tag], capture_output=True, text=True, check=False).stdout.strip())
-        for tag in tags
-    ]
+    return [(tag, ask_docker(*host, "image", "inspect", "--format", labels, tag).strip()) for tag in tags]
+
+
+def ask_docker(*words: str) -> str:
+    """Give what Docker's client answers, which is nothing where it fails."""
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False).stdout
 
 
 @pytest.fixture(scope="session")
