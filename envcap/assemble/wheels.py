@@ -18,7 +18,7 @@ from envcap.model.progress import Progress, Tell
 from envcap.store import Store
 from envcap.threads import run_each
 
-FORMAT = 3  # of the archives: to be raised with every change of what is in them
+FORMAT = 4  # of the archives: to be raised with every change of what is in them
 _AT_ONCE = 2  # one batch is on its way to the container or back while another is compiled there
 _BATCH = 24 << 20  # bytes of sources after which a batch is full: they are held in memory
 _NAME = "files.tar"

@@ -126,6 +126,15 @@ def test_modules_have_byte_code_that_is_not_checked_against_them(make_wheel: Any
     assert not [name for name in names(archive) if name.startswith("opt/env/bin/") and "__pycache__" in name]
 
 
+def test_the_tests_of_a_package_have_no_byte_code(make_wheel: Any, tmp_path: Path) -> None:
+    modules = ["sample/tests/test_all.py", "sample/core/test/__init__.py", "sample/testing.py", "sample/test.py"]
+    archive = assemble(make_wheel(dict.fromkeys(modules, "VALUE = 1\n")), tmp_path / "cache")
+    compiled = {Path(name).name.split(".")[0] for name in names(archive) if name.endswith(".pyc")}
+    assert compiled == {"__init__", "testing", "test", "sample_speed"}
+    assert not [name for name in names(archive) if "tests/__pycache__" in name or "test/__pycache__" in name]
+    assert {f"opt/env/lib/{SERIES}/site-packages/{name}" for name in modules} < set(names(archive))
+
+
 def test_the_same_bytes_whatever_is_around(make_wheel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = assemble(make_wheel(), tmp_path / "cache").read_bytes()
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")

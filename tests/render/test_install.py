@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from envcap.render.templates import fill
 
-BASE = "python:3.11.7-slim-bookworm"
+BASE = f"python:{platform.python_version()}-slim-bookworm"
 NAME, VERSION = "envcap-sample", "1.2"
 TIME = 1577836800
 # A file that is opened and left, one that is replaced by its copy, and a folder in which one came and went; then a

@@ -1,6 +1,7 @@
 """The script of a portable image that takes OS packages from a dated archive: run in a real base, with a real apt."""
 
 import hashlib
+import platform
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from envcap.render.templates import fill
 
-BASE = "python:3.11.7-slim-bookworm"
+BASE = f"python:{platform.python_version()}-slim-bookworm"
 DATE = "20240506T070809Z"
 NAME, VERSION = "envcap-sample", "1.2"
 WITH_PACKAGES = {"has_os_packages": True, "has_locales": False}
