@@ -16,13 +16,18 @@ from envcap.model.image import StepTime
 from envcap.model.progress import Progress
 
 _TAIL = 20  # lines of a failing step that are shown
-_WIDTH = 100  # characters of a step that are shown while it runs
+_WIDTH = 100  # characters of a step that are shown
 _PLAIN = re.compile(r"#(\d+) (.*)")
 _TIMED = re.compile(r"\d+\.\d+ (.*)")
 _DONE = re.compile(r"DONE (\d+(?:\.\d+)?)s")
 _STEP = re.compile(r"\[[^\]]*\d+/\d+\] (.*)")  # `[packages 2/7] RUN …`; others are BuildKit's own
 _BASE = re.compile(r"\[internal\] load metadata for (.*)")  # where a base that is not there shows
 _MOMENT = re.compile(r"(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)(\.\d+)?Z")
+
+
+def shortened(step: str) -> str:
+    """Give a step as it is shown: some are whole programs."""
+    return step if len(step) <= _WIDTH else f"{step[:_WIDTH]}…"
 
 
 class BuildProgress:
@@ -102,7 +107,7 @@ class BuildProgress:
     def _begin(self, key: str, step: str) -> Progress:
         self._names[key] = step
         self._tails[key] = deque(maxlen=_TAIL)
-        return Progress(kind="step", text=step if len(step) <= _WIDTH else f"{step[:_WIDTH]}…")
+        return Progress(kind="step", text=shortened(step))
 
     def _say(self, key: str, text: str) -> Progress:
         self._tails[key].append(text)

@@ -35,7 +35,7 @@ from pathlib import Path
 
 import msgspec
 
-from envcap.engines.build_progress import BuildProgress
+from envcap.engines.build_progress import BuildProgress, shortened
 from envcap.engines.pushing import Sending, push_failure
 from envcap.errors import NotRunError
 from envcap.model.image import Context, StepTime
@@ -168,10 +168,10 @@ def _failure(seen: BuildProgress, finished: Finished) -> NotRunError:
     said = "\n".join(f"  {line}" for line in seen.tail)
     if seen.failed:
         return (_CollidedError if _COLLIDED.search(seen.reason) else NotRunError)(
-            f"The build failed in `{seen.failed}`: {seen.reason}\n{said}".rstrip(),
+            f"The build failed in `{shortened(seen.failed)}`: {seen.reason}\n{said}".rstrip(),
             hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
         )
-    where = f"after `{seen.begun}` had begun" if seen.begun else "before its first step"
+    where = f"after `{shortened(seen.begun)}` had begun" if seen.begun else "before its first step"
     reason = seen.reason if seen.reason and finished.code >= 0 else _ended(finished)
     return NotRunError(
         f"The build ended {where}: {reason}\n{said}".rstrip(),

@@ -10,13 +10,16 @@ from typing import Any
 
 import docker
 
+from envcap.engines.build_progress import shortened
+from envcap.engines.replies import GONE, plain
 from envcap.errors import NotRunError
 from envcap.model.image import Context
 from envcap.model.progress import Progress, Tell
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # it paints what a step writes to stderr
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
-_STEP_WIDTH = 100  # characters of a build step that are shown while it runs
+_LOOK = "`envcap build --output DIR` writes the Dockerfile and its files for a closer look."
+_START = "`docker info` tells whether the engine still runs; then the same command again."
 
 
 def build_classic(
@@ -44,13 +47,21 @@ def build_classic(
             network_mode="none",
             platform=context.platform,
         )
-        running: list[str] = []
+        seen = _Steps()
         try:
-            return _follow_build(messages, tell, running=running)
+            for message in messages:
+                for progress in seen.take(message):
+                    tell(progress)
+        except GONE as error:
+            seen.running = []  # nobody is there to be asked
+            raise seen.failure(f"Docker stopped answering: {plain(error)}.", hint=_START) from error
         finally:
             messages.close()  # the engine then stops the step and removes its container, in its own time
-            for container in running:
+            for container in seen.running:
                 remove(container)
+    if not seen.identity:
+        raise NotRunError("Docker ended the build without an image.", hint="`--no-cache` builds every step anew.")
+    return seen.identity
 
 
 def _pack(context: Context, folder: Path, archive: Any) -> None:
@@ -61,36 +72,35 @@ def _pack(context: Context, folder: Path, archive: Any) -> None:
     archive.seek(0)
 
 
-def _follow_build(messages: Iterator[dict[str, Any]], tell: Tell, *, running: list[str]) -> str:
-    """Tell steps and output as they come; give the image's id. Raises NotRunError naming the failing step.
+class _Steps:
+    """What the classic builder says, message by message."""
 
-    `running` holds the container of the step under way, for whoever must clean up.
-    """
-    step = "the first step"
-    identity = ""
-    tail: deque[str] = deque(maxlen=20)
-    for message in messages:
-        identity = message.get("aux", {}).get("ID", identity)
+    def __init__(self) -> None:
+        self.identity = ""  # of the image, in the end
+        self.running: list[str] = []  # the container of the step under way, for whoever must clean up
+        self._step = "the first step"
+        self._tail: deque[str] = deque(maxlen=20)
+
+    def take(self, message: dict[str, Any]) -> Iterator[Progress]:
+        """Take one message; give steps and output. Raises NotRunError naming the step that failed."""
+        self.identity = message.get("aux", {}).get("ID", self.identity)
         if "error" in message:
-            said = "\n".join(f"  {line}" for line in tail)
-            raise NotRunError(
-                f"The build failed in `{step}`: {message['error'].strip()}\n{said}".rstrip(),
-                hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
-            )
+            raise self.failure(message["error"].strip(), hint=_LOOK)
         for line in _COLOUR.sub("", message.get("stream", "")).splitlines():
             match = _STEP.match(line)
             if match:
-                step = match[3]
-                tail.clear()
-                shown = step if len(step) <= _STEP_WIDTH else f"{step[:_STEP_WIDTH]}…"
-                tell(Progress(kind="step", text=f"{match[1]}/{match[2]} {shown}"))
+                self._step = match[3]
+                self._tail.clear()
+                yield Progress(kind="step", text=f"{match[1]}/{match[2]} {shortened(self._step)}")
             elif line.startswith(" ---> Running in "):
-                running[:] = [line.rpartition(" ")[2]]
+                self.running = [line.rpartition(" ")[2]]
             elif line.startswith(" ---> Removed intermediate container "):
-                running.clear()
+                self.running = []
             elif line.strip() and not line.startswith((" ---> ", "Successfully ")):
-                tail.append(line)
-                tell(Progress(kind="output", text=line))
-    if not identity:
-        raise NotRunError("Docker ended the build without an image.", hint="`--no-cache` builds every step anew.")
-    return identity
+                self._tail.append(line)
+                yield Progress(kind="output", text=line)
+
+    def failure(self, reason: str, *, hint: str) -> NotRunError:
+        """Give the error of the step under way, with what it said."""
+        said = "\n".join(f"  {line}" for line in self._tail)
+        return NotRunError(f"The build failed in `{shortened(self._step)}`: {reason}\n{said}".rstrip(), hint=hint)

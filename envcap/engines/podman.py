@@ -21,6 +21,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from envcap.atomic import write_cached
+from envcap.engines.build_progress import shortened
 from envcap.engines.buildkit import Solved
 from envcap.engines.docker_api import SECONDS, DockerEngine, Flavour
 from envcap.engines.engine import Engine
@@ -42,7 +43,6 @@ _START = "`podman info` tells whether it works; `systemctl --user start podman.s
 _IDLE = "3600"  # seconds after which a service of ours ends by itself, should nobody be left to end it
 _BUILD_SECONDS = 24 * 3600.0  # nobody waits longer for a build
 _STEP = re.compile(r"STEP (\d+)/(\d+): (.*)")
-_STEP_WIDTH = 100  # characters of a build step that are shown while it runs
 _NOISE = re.compile(r"--> |COMMIT$|Successfully tagged |[0-9a-f]{64}$|$")
 
 
@@ -148,9 +148,9 @@ def _build(
         words += ["--iidfile", str(identity), *([] if use_cache else ["--no-cache"]), str(folder)]
         finished = run_live(words, cwd=folder, env=os.environ, timeout=_BUILD_SECONDS, on_line=on_line)
         if finished.code != 0:
-            said = "\n".join(f"  {line}" for line in seen.tail)
+            said = "".join(f"\n  {line}" for line in seen.tail)
             raise NotRunError(
-                f"The build failed in `{seen.step}`: podman ended with code {finished.code}.\n{said}".rstrip(),
+                f"The build failed in `{shortened(seen.step)}`: podman ended with code {finished.code}.{said}",
                 hint="`envcap build --output DIR` writes the Dockerfile and its files for a closer look.",
             )
         solved = Solved(identity=identity.read_text().strip(), builder=builder)
@@ -186,8 +186,7 @@ class _Steps:
         if match:
             self.step = match[3]
             self.tail.clear()
-            shown = self.step if len(self.step) <= _STEP_WIDTH else f"{self.step[:_STEP_WIDTH]}…"
-            yield Progress(kind="step", text=f"{match[1]}/{match[2]} {shown}")
+            yield Progress(kind="step", text=f"{match[1]}/{match[2]} {shortened(self.step)}")
         elif not _NOISE.match(line):
             self.tail.append(line)
             yield Progress(kind="output", text=line)

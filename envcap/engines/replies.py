@@ -12,6 +12,8 @@ from docker.errors import APIError, DockerException
 from envcap.errors import NotRunError
 
 _NO_GPU_RUNTIME = "could not select device driver"  # what the engine says without NVIDIA's container toolkit
+# What says that an engine is gone. A line that is cut within an answer comes from below the SDK's library, as it is.
+GONE = (DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError)
 _NO_INIT = "container-init binary not found"  # what podman says without catatonit
 
 
@@ -35,12 +37,11 @@ def translated(doing: str, *, title: str, start: str) -> Iterator[None]:
                 f"The {title} engine lacks the small program that is a container's first process.",
                 hint="Install the package `catatonit` (or `podman-catatonit`), then the same command again.",
             ) from error
-        said = error.explanation or _plain(error)
+        said = error.explanation or plain(error)
         raise NotRunError(f"{doing} failed: {title} says: {said}.") from error
-    # A line that is cut within an answer comes from below the SDK's own library, as it is.
-    except (DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+    except GONE as error:
         raise NotRunError(
-            f"{doing} failed: the {title} engine stopped answering: {_plain(error)}.",
+            f"{doing} failed: the {title} engine stopped answering: {plain(error)}.",
             hint=start,
         ) from error
 
@@ -54,13 +55,15 @@ def answering(open_client: Callable[[], docker.DockerClient], *, title: str, hin
     except (DockerException, requests.exceptions.RequestException) as error:
         if client is not None:
             client.close()
-        raise NotRunError(f"No {title} engine answers: {_plain(error)}.", hint=hint) from error
+        raise NotRunError(f"No {title} engine answers: {plain(error)}.", hint=hint) from error
     return client
 
 
-def _plain(error: BaseException) -> str:
+def plain(error: BaseException) -> str:
     """Give the innermost cause in one line: the SDK wraps a refused connection four times."""
     while error.__cause__ or error.__context__:
+        if isinstance(error, urllib3.exceptions.InvalidChunkLength):  # and below it is what it made of nothing
+            return "the connection ended within an answer"
         error = cast("BaseException", error.__cause__ or error.__context__)
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()).rstrip(".") or type(error).__name__

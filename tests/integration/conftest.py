@@ -71,6 +71,17 @@ class Envcap:
         self, sign: str, *words: str, number: int = signal.SIGINT, pause: float = 0.3, times: int = 1
     ) -> Result:
         """Start it, send a signal as soon as `sign` stands in what it says, and give how it ended."""
+
+        def send(child: subprocess.Popen[str]) -> None:
+            time.sleep(pause)
+            for _ in range(times):
+                child.send_signal(number)
+                time.sleep(0.1)
+
+        return self.act_when(sign, send, *words)
+
+    def act_when(self, sign: str, act: Callable[[subprocess.Popen[str]], None], *words: str) -> Result:
+        """Start it, do something as soon as `sign` stands in what it says, and give how it ended."""
         child = subprocess.Popen(
             [sys.executable, "-m", "envcap", *words],
             cwd=self.project,
@@ -85,10 +96,7 @@ class Envcap:
         for line in child.stderr:
             said += line
             if sign in line:
-                time.sleep(pause)
-                for _ in range(times):
-                    child.send_signal(number)
-                    time.sleep(0.1)
+                act(child)
                 break
         out, rest = child.communicate(timeout=60)
         assert sign in said, said

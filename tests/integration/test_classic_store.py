@@ -1,6 +1,8 @@
 """The main job where the engine keeps images as most did before Docker 29: its classic store, without containerd's."""
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +24,10 @@ from tests.integration.builds import (
 )
 from tests.integration.conftest import EngineState, Envcap
 
-pytestmark = [pytest.mark.engine]
+# One of them kills the engine.
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("classic")]
+UP = Path(__file__).parents[1] / "engine" / "up"
+PID = Path("/run/envcap-classic/docker.pid")
 NAME = f"envcap/classic-{os.getpid()}"  # other runs of these tests may use the engine too
 
 
@@ -129,3 +134,30 @@ def test_leaves_nothing_behind(
     assert list((tmp_path / "scratch").iterdir()) == []
     small.ok("freeze")
     build_twice_at_once(small)
+
+
+# What is said last, whether BuildKit builds, and what is said of it.
+MOMENTS = {
+    "before BuildKit begins": ("building `", "1", "The build ended before its first step: Cannot connect"),
+    "within a step": ("RUN [", "1", "The build ended after `RUN ["),
+    "within a step of the classic builder": ("RUN [", "0", "The build failed in `RUN ["),
+}
+
+
+def test_an_engine_that_is_killed(small: Envcap, engine_client: docker.DockerClient, engine_state: EngineState) -> None:
+    """As by a machine that is short of memory. With the engine the build is back, and nothing was left."""
+    with base_in_registry(engine_client, slow_step("pass")) as base:
+        small.ok("freeze", "--base", base)
+        for moment, (sign, buildkit, message) in MOMENTS.items():
+            small.environ["DOCKER_BUILDKIT"] = buildkit
+            killed = small.act_when(sign, kill_engine, "build", "--engine", "docker", "--no-cache")
+            assert killed.code == 3, f"{moment}: {killed.err}"
+            assert message in killed.err, f"{moment}: {killed.err}"
+            subprocess.run([UP], check=True, timeout=120)
+            small.ok("build", "--engine", "docker")
+    assert engine_state.left_since(set()) == set()
+    assert list((small.project.parent / "scratch").iterdir()) == []
+
+
+def kill_engine(_: object) -> None:
+    os.kill(int(PID.read_text()), signal.SIGKILL)

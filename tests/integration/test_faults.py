@@ -97,7 +97,7 @@ PHASES = {
     "before BuildKit answers": (b"/grpc", "1", "The build ended before its first step: "),
     "when BuildKit is at its end": (b"exporting to image", "1", "The build ended after `"),
     "while the image gets its name": (b"/tag?", "1", STOPPED),
-    "within a step of the classic builder": (b"Step 3/", "0", STOPPED),
+    "within a step of the classic builder": (b"Step 3/", "0", "`: Docker stopped answering: "),
 }
 
 
