@@ -27,8 +27,9 @@ def fetch_inputs(
     """
     if not packages and not os_packages:
         return {}
+    from envcap.pins.configuration import Configuration
     from envcap.pins.declared import read_every_index
-    from envcap.pins.download import fetch
+    from envcap.pins.download import are_here, fetch
     from envcap.pins.os_packages import fetch_os_packages
     from envcap.pins.session import open_session
 
@@ -36,8 +37,10 @@ def fetch_inputs(
     cache.root.mkdir(parents=True, exist_ok=True)
     if packages:
         tell(Progress(kind="step", text=f"fetching {len(packages)} packages"))
-    configuration = read_every_index(Path(sys.executable), project=project, environ=environ)
-    with closing(open_session(configuration)) as session:
+    # To ask pip for its indexes takes longer than all the rest, and nothing is downloaded where all is here.
+    held = are_here(packages, cache=cache) and all(cache.find(one.sha256, one.file) for one in os_packages)
+    known = Configuration() if held else read_every_index(Path(sys.executable), project=project, environ=environ)
+    with closing(open_session(known)) as session:
         files = fetch(packages, cache=cache, lock_folder=project, session=session, tell=tell)
         files.update(
             fetch_os_packages(

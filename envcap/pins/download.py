@@ -89,6 +89,13 @@ def fetch(
     return files
 
 
+def are_here(packages: Sequence[Package], *, cache: Store) -> bool:
+    """Tell whether nothing is to be downloaded for these packages. Raises RefusedError as `fetch` does for a lock."""
+    for package in packages:
+        _check_wheel(package.wheel)
+    return all(one.wheel.path is not None or cache.find(one.wheel.sha256, one.wheel.name) for one in packages)
+
+
 def download(
     source: Source,
     *,

@@ -19,7 +19,7 @@ from envcap.errors import NotRunError, RefusedError
 from envcap.model.lock import Package, Wheel
 from envcap.model.progress import Progress
 from envcap.pins.configuration import Configuration, place
-from envcap.pins.download import Source, download, fetch
+from envcap.pins.download import Source, are_here, download, fetch
 from envcap.pins.session import open_session
 from envcap.store import STORE_FOLDER, Store
 
@@ -62,6 +62,9 @@ def test_every_file_once_and_from_the_cache_the_second_time(index: Index, tmp_pa
         one.wheel.sha256: index.files[one.wheel.name] for one in packages
     }
     assert [(one.kind, one.done, one.total) for one in said] == [("count", done, 20) for done in range(1, 21)]
+    cache = Store(tmp_path / "cache")
+    assert are_here(packages, cache=cache)
+    assert not are_here([*packages, package(index, "another", b"1")], cache=cache)
     assert bring(packages, tmp_path) == files
     assert len(index.asked) == 20
     assert not (tmp_path / "cache" / "incoming").exists()
