@@ -66,7 +66,7 @@ class AssembledWheels:
                 tell(Progress(kind="step", text=f"compiling {len(wheels)} packages for Python {installation.python}"))
             for batch, archives in run_each(work, _batches(wheels), threads=_AT_ONCE):
                 made |= archives
-                text = f"assembling packages, {max(batch.values(), key=size_of_sources).name} among them"
+                text = f"assembling packages, {next(iter(batch.values())).name} among them"
                 tell(Progress(kind="count", text=text, done=len(made), total=len(wheels)))
         return made
 

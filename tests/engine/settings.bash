@@ -5,7 +5,7 @@ cache=/var/cache/envcap-engine
 registry=127.0.0.1:5000
 codename=bookworm
 
-# The second engine, with the classic image store. Tests name its socket (tests/integration/test_classic_store.py).
+# The second engine, with the classic image store. Tests name its socket (tests/conftest.py).
 classic=$state/classic
 classic_run=/run/envcap-classic
 classic_host=unix://$classic_run/docker.sock

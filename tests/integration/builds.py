@@ -15,11 +15,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import docker
-import requests
 
 from tests.integration.conftest import Envcap
+from tests.integration.registry import REGISTRY, remove
 
-REGISTRY = "127.0.0.1:5000"  # that tests/engine/up starts
+UP = Path(__file__).parents[1] / "engine" / "up"
 
 
 def python_image(client: docker.DockerClient) -> str:
@@ -39,7 +39,7 @@ def base_in_registry(client: docker.DockerClient, instruction: str) -> Iterator[
         undo.callback(client.images.remove, name, force=True)
         assert '"error"' not in client.images.push(name)
         digest = client.images.get(name).attrs["RepoDigests"][0].rpartition("@")[2]
-        undo.callback(remove_from_registry, repository, digest)
+        undo.callback(remove, repository, digest)
         yield name
 
 
@@ -47,12 +47,6 @@ def slow_step(statement: str) -> str:
     """Give what makes a base on which the step that makes the environment takes a while, and then runs a statement."""
     text = f"import time; time.sleep(1); {statement}"
     return f"RUN echo {shlex.quote(text)} | tee --append /usr/local/lib/python*/venv/__init__.py"
-
-
-def remove_from_registry(repository: str, digest: str) -> None:
-    """Remove an image from the registry, and see that it was there."""
-    answer = requests.delete(f"http://{REGISTRY}/v2/{repository}/manifests/{digest}", timeout=30)
-    assert answer.status_code == requests.codes.accepted, answer.text
 
 
 def without_buildx(folder: Path, path: str) -> str:

@@ -1,6 +1,7 @@
 """The registry of the tests, which tests/engine/up starts: what it has of an image, and its end."""
 
 import json
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.request import Request, urlopen
 
@@ -18,22 +19,28 @@ class Kept(NamedTuple):
 
 def kept(name: str, tag: str) -> Kept:
     """Give what the registry has under that name."""
-    headers, content = _ask("GET", f"{name}/manifests/{tag}")
-    manifest = json.loads(content)
-    configuration = json.loads(_ask("GET", f"{name}/blobs/{manifest['config']['digest']}")[1])
+    told = _ask("GET", f"{name}/manifests/{tag}")
+    manifest = json.loads(told.content)
+    configuration = json.loads(_ask("GET", f"{name}/blobs/{manifest['config']['digest']}").content)
     return Kept(
-        digest=headers["Docker-Content-Digest"],
+        digest=told.headers["Docker-Content-Digest"],
         media_types={layer["mediaType"].rpartition(".")[2] for layer in manifest["layers"]},
         diff_ids=configuration["rootfs"]["diff_ids"],
     )
 
 
 def remove(name: str, digest: str) -> None:
-    """Have the registry forget a manifest."""
-    _ask("DELETE", f"{name}/manifests/{digest}")
+    """Have the registry forget a manifest, and see that it was there."""
+    assert _ask("DELETE", f"{name}/manifests/{digest}").status == HTTPStatus.ACCEPTED
 
 
-def _ask(method: str, what: str) -> tuple[Any, bytes]:
+class _Answer(NamedTuple):
+    status: int
+    headers: Any
+    content: bytes
+
+
+def _ask(method: str, what: str) -> _Answer:
     request = Request(f"http://{REGISTRY}/v2/{what}", headers={"Accept": _MANIFEST}, method=method)
     with urlopen(request, timeout=30) as answer:
-        return answer.headers, answer.read()
+        return _Answer(answer.status, answer.headers, answer.read())

@@ -11,13 +11,13 @@ from envcap.engines.base_image import save_base, write_load_archive
 from envcap.model.lock import Base
 from envcap.pins.base_files import held_parts
 from tests.integration.builds import (
-    REGISTRY,
     build_and_verify_alone,
     pack_with_packages,
     python_image,
     run_alone,
 )
 from tests.integration.conftest import Envcap
+from tests.integration.registry import REGISTRY
 
 
 @pytest.fixture

@@ -13,21 +13,20 @@ from docker.errors import DockerException
 from envcap.engines.base_image import has_containerd_store
 from tests.conftest import CLASSIC
 from tests.integration.builds import (
-    REGISTRY,
+    UP,
     base_in_registry,
     build_and_verify_alone,
     build_twice_at_once,
     pack_with_packages,
-    remove_from_registry,
     slow_step,
     without_buildx,
 )
 from tests.integration.conftest import EngineState, Envcap
+from tests.integration.registry import REGISTRY, remove
 
 # One of them kills the engine.
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("classic")]
-UP = Path(__file__).parents[1] / "engine" / "up"
-PID = Path("/run/envcap-classic/docker.pid")
+PID = Path(CLASSIC.removeprefix("unix://")).with_suffix(".pid")
 NAME = f"envcap/classic-{os.getpid()}"  # other runs of these tests may use the engine too
 
 
@@ -63,7 +62,7 @@ def test_the_main_road(shelved: Envcap, engine_client: docker.DockerClient, tmp_
     assert again["identity"] == built["identity"]
     name, _, digest = again["pushed"].partition("@")
     assert name == pushed
-    remove_from_registry(NAME, digest)
+    remove(NAME, digest)
 
     path = without_buildx(tmp_path / "programs", shelved.environ["PATH"])
     by_classic = shelved.ok(*build, "--tag", older, env={"PATH": path}).document["image"]

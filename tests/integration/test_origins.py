@@ -19,12 +19,12 @@ import pytest
 from envcap.engines import open_engine
 from envcap.model.image import Image, Task
 from envcap.model.progress import say_nothing
+from tests.integration.builds import UP
 from tests.integration.origins import LAYERED, MANY, Case, by_uv_alone, case, first_venv
 from tests.integration.workshop import EXAMINE, UV, Workshop, examine_host, examined
 from tests.pythons import Python, own, pythons
 
 ENGINE = [pytest.mark.engine]
-UP = Path(__file__).parents[1] / "engine" / "up"
 pytestmark = pytest.mark.network
 
 

@@ -8,16 +8,15 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import docker
 import pytest
 
 from tests.integration.conftest import KEPT, Envcap
+from tests.integration.registry import REGISTRY, remove
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 
-REGISTRY = "127.0.0.1:5000"  # that tests/engine/up starts
 REPOSITORY, TAG = "nvidia/cuda", "12.8.1-base-ubuntu22.04"
 LIBRARIES = "cuda-12.8/targets/x86_64-linux/lib"
 CALLER = "int cudaRuntimeGetVersion(int *); int version(void) { int v = 0; cudaRuntimeGetVersion(&v); return v; }"
@@ -58,7 +57,7 @@ def cuda_image(runtime: bytes) -> Iterator[None]:
         for tag in client.images.get(f"{REPOSITORY}:{TAG}").tags:
             client.images.remove(tag, force=True)
     if digest is not None:
-        urlopen(Request(f"http://{REGISTRY}/v2/{REPOSITORY}/manifests/{digest}", method="DELETE"), timeout=30).close()
+        remove(REPOSITORY, digest)
     client.close()
 
 
